@@ -1,0 +1,67 @@
+"""`alexnet evaluate DATA --weights W...`."""
+
+import os
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from alexnet.cli.output import AsJson, print_json
+
+if TYPE_CHECKING:
+    from alexnet.evaluate import Evaluation
+
+EXAMPLE = "my-photos --weights runs/my-run --views ten"
+
+MEASURED_ON = ("val", "test")  # the first that the data has, unless --split says otherwise
+
+
+def evaluate(
+    data: Annotated[str, typer.Argument(help="A folder, shards, batches, or digits.", metavar="DATA")],
+    weights: Annotated[list[str], typer.Option(help="A run folder or file; several are an ensemble.", metavar="W...")],
+    more_weights: Annotated[list[str] | None, typer.Argument(help="More of the ensemble.", metavar="W")] = None,
+    views: Annotated[Literal["center", "ten"], typer.Option(help="One crop an image, or the paper's ten.")] = "center",
+    split: Annotated[str | None, typer.Option(help="train, val or test.", show_default="val, else test")] = None,
+    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 128,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")] = (
+        os.cpu_count() or 1
+    ),
+    json: AsJson = False,
+) -> None:
+    """Measure top-1 and top-5 error and loss of weights on a data set."""
+    from dataclasses import asdict
+
+    from alexnet.cli.progress import progress
+    from alexnet.data.datasets import open_data
+    from alexnet.evaluate import evaluate as measure
+    from alexnet.predict import load
+
+    found = open_data(data)
+    names = (split,) if split else MEASURED_ON
+    images = found.split(*names)
+    name = next(name for name in names if name in found.splits)
+    classifiers = [load(where, engine) for where in (*weights, *(more_weights or ()))]
+    with progress("evaluate", len(images), "images") as advance:
+        measured = measure(
+            classifiers,
+            images,
+            found.classes,
+            views=views,
+            batch_size=batch_size,
+            workers=workers,
+            progress=advance,
+        )
+    if json:
+        print_json({**asdict(measured), "split": name})
+    else:
+        _print_measured(measured, found.name, name, len(classifiers))
+
+
+def _print_measured(measured: "Evaluation", data: str, split: str, num_nets: int) -> None:
+    print(f"top-1 error  {measured.top1_error:8.2%}")
+    if measured.top5_error is not None:
+        print(f"top-5 error  {measured.top5_error:8.2%}")
+    print(f"loss         {measured.loss:8.4f}")
+    nets = "1 net" if num_nets == 1 else f"{num_nets} nets"
+    protocol = f"{measured.views} {'view' if measured.views == 'center' else 'views'}"
+    print(f"{data} {split}, {measured.images:,} images, {protocol}, {nets}, {measured.images_per_second:,.0f} images/s")

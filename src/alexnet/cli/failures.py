@@ -1,0 +1,38 @@
+"""What a failure says and with which status the process ends."""
+
+import errno
+
+from alexnet.errors import AlexNetError
+
+FAILED_RUN, BAD_INPUT = 1, 2
+
+_OF_THE_MACHINE = {
+    errno.ENOSPC: "no space left on the disk; free some or write elsewhere",
+    errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
+    errno.EROFS: "the file system is read-only; write elsewhere",
+    errno.EACCES: "permission denied; write elsewhere or change the permissions",
+}
+
+
+def describe_failure(error: Exception) -> tuple[str, int]:
+    """(one line for people, exit status) of any exception that reaches the command line."""
+    line, exit_status = _describe(error)
+    return " ".join(line.split()), exit_status
+
+
+def _describe(error: Exception) -> tuple[str, int]:
+    if isinstance(error, AlexNetError):
+        return str(error), error.exit_status
+    # Usage errors: typer does not export their class, and where it lives has changed between its versions.
+    if usage := getattr(error, "format_message", None):
+        return f"{usage().rstrip('.')}; see: {_command_path(error)} --help", BAD_INPUT
+    if isinstance(error, OSError):
+        reason = _OF_THE_MACHINE.get(error.errno or 0, error.strerror or str(error))
+        return f"{error.filename}: {reason}" if error.filename else reason, FAILED_RUN
+    what = f"{type(error).__name__}: {error}".rstrip(": ")
+    return f"unexpected {what} (run again with --debug to see where)", FAILED_RUN
+
+
+def _command_path(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return context.command_path if context else "alexnet"

@@ -1,0 +1,32 @@
+"""What verbs print on stdout: one JSON object, or tables."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+_WIDTH_OF_A_PIPE = 200  # no terminal, no width to keep to: tables are then never cut
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """`value` as one JSON object; NaN, which JSON does not have, is a mistake of ours."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(columns: dict[str, str], rows: Sequence[tuple[str, ...]]) -> None:
+    """Rows under a header; `columns` are header to "left" or "right"."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for header, side in columns.items():
+        table.add_column(header, justify="right" if side == "right" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
+    Console(markup=False, highlight=False, width=width).print(table)

@@ -1,0 +1,26 @@
+"""`alexnet summary NET`."""
+
+from typing import Annotated
+
+import typer
+
+from alexnet.arch import find
+from alexnet.cli.output import AsJson, print_json
+from alexnet.describe import PAPER_BATCH_SIZE, layer_table, net_json
+
+EXAMPLE = "krizhevsky-145+no-lrn"
+
+
+def summary(
+    net: Annotated[str, typer.Argument(help="A net, with ablations joined by +.", metavar="NET")],
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images at a time, for the memory of the outputs.")
+    ] = PAPER_BATCH_SIZE,
+    json: AsJson = False,
+) -> None:
+    """Print a net's layers: sizes, parameters, multiply-adds, neurons, memory."""
+    spec = find(net)
+    if json:
+        print_json(net_json(spec))
+    else:
+        print(layer_table(spec, batch_size=batch_size))

@@ -1,0 +1,61 @@
+"""PyTorch as an engine: on the accelerator where there is one, else on the CPU."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from alexnet.errors import InputError
+from alexnet.nn import InputLayer, build
+from alexnet.weights import Weights
+
+
+class TorchEngine:
+    """A net in evaluation mode, float32, channels-last.
+
+    Raises:
+        InputError: no such device on this machine.
+    """
+
+    name = "torch"
+
+    def __init__(self, weights: Weights, device: str = "auto") -> None:
+        self.device = _device(device)
+        net = build(weights.spec)
+        net.load_state_dict({key: torch.from_numpy(tensor) for key, tensor in weights.tensors.items()})
+        self._net = net.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._input = InputLayer(weights.preprocessing).to(self.device)
+
+    @torch.inference_mode()
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, 3, crop, crop) to float32 (N, K)."""
+        return _to_numpy(self._net(self._normalized(images)))
+
+    @torch.inference_mode()
+    def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """uint8 (N, 3, crop, crop) to float32 (N, ...) by layer."""
+        found = self._net.features(self._normalized(images), layers)
+        return {layer: _to_numpy(tensor) for layer, tensor in found.items()}
+
+    def _normalized(self, images: NDArray[np.uint8]) -> Tensor:
+        pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        normalized: Tensor = self._input(pixels.contiguous(memory_format=torch.channels_last))
+        return normalized
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return found or torch.device("cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a torch built without CUDA
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {name!r} cannot be used here ({reason}); use auto or cpu") from None
+
+
+def _to_numpy(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.float().contiguous().cpu().numpy()
+    return array

@@ -1,0 +1,69 @@
+"""The exceptions of this package, as a tree.
+
+AlexNetError                 one line for people, and the exit status of the command line
+├── InputError               exit 2: something given to us is wrong
+│   ├── UnknownNameError     a net, recipe, row, class ... that does not exist; offers the nearest names
+│   ├── SpecError            rows that do not fit together, an ablation that is undefined for a net
+│   ├── DataError            a data set that cannot be used
+│   │   ├── ImageError       bytes that are not an image, or only a part of one
+│   │   └── ShardError       a damaged or truncated tar shard
+│   ├── WeightsError         weights of another net, or with missing, extra or mis-shaped keys
+│   └── MissingExtraError    an optional dependency that is not installed
+└── RunError                 exit 1: a run failed after it began (loss not a number, disk full)
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class AlexNetError(Exception):
+    """Base of every error that this package raises on purpose; `str()` is one line that says what to do."""
+
+    exit_status = 2
+
+
+class InputError(AlexNetError):
+    """Bad arguments or bad input."""
+
+
+class UnknownNameError(InputError):
+    """A name that is in no table."""
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        known = list(known)
+        near = get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+        super().__init__(f"unknown {what} {name!r}; {hint}")
+
+
+class SpecError(InputError):
+    """A network whose rows do not fit together."""
+
+
+class DataError(InputError):
+    """A data set that cannot be used."""
+
+
+class ImageError(DataError):
+    """Something that is not a whole image."""
+
+
+class ShardError(DataError):
+    """A tar shard that cannot be read to its end."""
+
+
+class WeightsError(InputError):
+    """Weights that do not belong to the net they are loaded into."""
+
+
+class MissingExtraError(InputError):
+    """An optional dependency is missing."""
+
+    def __init__(self, need: str, extra: str) -> None:
+        super().__init__(f"{need} is needed for this; install it with: pip install 'alexnet[{extra}]'")
+
+
+class RunError(AlexNetError):
+    """A run that failed after it began."""
+
+    exit_status = 1

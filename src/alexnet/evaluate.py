@@ -1,0 +1,120 @@
+"""A classifier, or several averaged, over a split of a data set: errors and loss by the protocol of 2012."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.data.loader import eval_batches
+from alexnet.data.splits import ClassInfo, Split
+from alexnet.errors import DataError, RunError, WeightsError
+from alexnet.metrics import MIN_CLASSES_FOR_TOP5, nll, topk_credit
+from alexnet.predict import Classifier
+from alexnet.preprocess import Resize, Views
+from alexnet.weights.classes import match_classes
+
+Canvas = tuple[Resize, str]  # what decides the pixels of a canvas: resize and interpolation
+Canvases = dict[Canvas, NDArray[np.uint8]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Errors as fractions, with their protocol. `loss`: nats an image of the averaged probabilities."""
+
+    top1_error: float
+    top5_error: float | None  # None under six classes
+    loss: float
+    images: int
+    views: Views
+    images_per_second: float
+
+
+def evaluate(
+    classifiers: Sequence[Classifier],
+    split: Split,
+    data_classes: Sequence[ClassInfo],
+    *,
+    views: Views = "center",
+    batch_size: int = 128,
+    workers: int = 2,
+    progress: Callable[[int], object] | None = None,
+) -> Evaluation:
+    """Errors and loss of the mean of the classifiers' probabilities over `split`.
+
+    The data's classes are found among the weights' by `match_classes`; the weights may know more, and then err among
+    all of theirs. `progress` is called with the number of images of each batch. The rate includes decoding.
+
+    Raises:
+        DataError: no images, or classes that the weights do not know.
+        WeightsError: the classifiers do not know the same classes.
+        RunError: probabilities that are not numbers.
+    """
+    if not len(split):
+        raise DataError("there are no images to evaluate on")
+    first, columns = classifiers[0], [_columns(classifiers[0], other) for other in classifiers]
+    index_of_label = match_classes(data_classes, first.classes)
+    top1, top5, loss, start = 0.0, 0.0, 0.0, perf_counter()
+    for canvases, data_labels in _batches(classifiers, split, batch_size, workers):
+        probs = _mean_probabilities(classifiers, columns, canvases, views)
+        labels = index_of_label[data_labels]
+        top1 += topk_credit(probs, labels, 1).sum()
+        top5 += topk_credit(probs, labels, 5).sum()
+        loss += nll(probs, labels).sum()
+        if progress:
+            progress(len(labels))
+    return Evaluation(
+        top1_error=1 - top1 / len(split),
+        top5_error=1 - top5 / len(split) if len(first.classes) >= MIN_CLASSES_FOR_TOP5 else None,
+        loss=loss / len(split),
+        images=len(split),
+        views=views,
+        images_per_second=len(split) / (perf_counter() - start),
+    )
+
+
+def _columns(first: Classifier, other: Classifier) -> NDArray[np.int64]:
+    """The order in which `other` gives the classes of `first`."""
+    if len(first.classes) != len(other.classes):
+        raise WeightsError(
+            f"an ensemble needs the same classes: {first.weights.spec.name} has {len(first.classes)}, "
+            f"{other.weights.spec.name} has {len(other.classes)}"
+        )
+    try:
+        return match_classes(first.classes, other.classes)
+    except DataError:
+        raise WeightsError("an ensemble needs the same classes; these weights name different ones") from None
+
+
+def _batches(
+    classifiers: Sequence[Classifier], split: Split, batch_size: int, workers: int
+) -> Iterator[tuple[Canvases, NDArray[np.int64]]]:
+    """Canvases by how they were made, uint8 (N, 3, H, W), with labels (N,): nets that see images alike share them."""
+    streams = {
+        _canvas(classifier): eval_batches(
+            split, batch_size=batch_size, preprocessing=classifier.preprocessing, workers=workers
+        )
+        for classifier in classifiers
+    }
+    for batches in zip(*streams.values(), strict=True):
+        images = [batch_images for batch_images, _, _ in batches]
+        yield dict(zip(streams, images, strict=True)), batches[0][1]
+
+
+def _canvas(classifier: Classifier) -> Canvas:
+    return classifier.preprocessing.resize, classifier.preprocessing.interpolation
+
+
+def _mean_probabilities(
+    classifiers: Sequence[Classifier], columns: Sequence[NDArray[np.int64]], canvases: Canvases, views: Views
+) -> NDArray[np.float32]:
+    """(N, K) in the class order of the first classifier."""
+    probs = [
+        classifier.probabilities(canvases[_canvas(classifier)], views)[:, order]
+        for classifier, order in zip(classifiers, columns, strict=True)
+    ]
+    mean: NDArray[np.float32] = np.mean(probs, axis=0)
+    if not np.isfinite(mean).all():
+        raise RunError("the net's probabilities are not numbers; its weights overflow on these images")
+    return mean

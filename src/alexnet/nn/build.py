@@ -1,0 +1,167 @@
+"""The one place where a Spec becomes a torch module."""
+
+from collections import Counter
+from collections.abc import Sequence
+from math import prod
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from alexnet.arch import find
+from alexnet.arch.shapes import RowShape, Shape, conv_extent, measure
+from alexnet.arch.spec import (
+    ACTIVATIONS,
+    IMAGE,
+    AdaptiveAvgPool,
+    AvgPool,
+    Conv,
+    Dropout,
+    Fc,
+    Local,
+    Lrn,
+    MaxPool,
+    Relu,
+    SameMapNorm,
+    Softmax,
+    Spec,
+    Tanh,
+    Weighted,
+)
+from alexnet.errors import SpecError, UnknownNameError
+from alexnet.nn import layers
+from alexnet.nn.init import initialize
+from alexnet.nn.layers import FarEdgeConv2d, FlatLinear, GroupedLinear, Local2d, TestScaledDropout
+from alexnet.nn.lrn import LocalResponseNorm
+
+
+class Net(nn.Module):
+    """A network built from `spec`; one child module a row, under the row's name.
+
+    Images are float (N, 3, H, W), 0 to 255 minus a mean unless the weights say otherwise; `forward` returns logits
+    (N, num_classes): the rows up to the softmax, which `features(images, ["prob"])` adds.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.spec = spec
+        shapes = measure(spec)
+        readers = Counter(name for shape in shapes for name in shape.inputs)
+        for shape in shapes:
+            self.add_module(shape.row.name, build_row(shape, only_reader=readers[shape.inputs[0]] == 1))
+        self._steps = [(shape.row.name, shape.inputs) for shape in shapes]
+        # After its last reader a value is let go, so that memory does not grow with depth.
+        self._last_reader = {name: reader for reader, inputs in self._steps for name in inputs}
+        self._logits = shapes[-1].inputs[0]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, num_classes) of float `images` (N, C, H, W)."""
+        logits: Tensor = self._run(images, {self._logits})[self._logits]
+        return logits
+
+    def features(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The named rows' outputs as copies: (N, C, H, W), or (N, features) from the first fc row on.
+
+        `fc7` is the row after its ReLU and before dropout; `fc7:pre` is the raw row.
+
+        Raises:
+            UnknownNameError: no such row.
+        """
+        rows = {layer: feature_row(self.spec, layer) for layer in layers}
+        values = self._run(images, set(rows.values()), copy=True)
+        return {layer: values[row] for layer, row in rows.items()}
+
+    def _run(self, images: Tensor, wanted: set[str], *, copy: bool = False) -> dict[str, Tensor]:
+        """The rows in order until all `wanted` are there; copied on the spot, where the next row may work in place."""
+        values: dict[str, Tensor] = {IMAGE: images}
+        found: dict[str, Tensor] = {}
+        for name, inputs in self._steps:
+            x = values[inputs[0]] if len(inputs) == 1 else torch.cat([values[read] for read in inputs], 1)
+            values[name] = self._modules[name](x)  # type: ignore[misc]
+            if name in wanted:
+                found[name] = values[name].clone() if copy else values[name]
+                if len(found) == len(wanted):
+                    break
+            for read in set(inputs):
+                if self._last_reader[read] == name:
+                    del values[read]
+        return found
+
+
+def build(spec: Spec, *, seed: int | None = None) -> Net:
+    """`spec` as a module with initial weights, the same for the same `seed` (None: torch's global generator)."""
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        return Net(spec)
+
+
+def create(net: str, *, num_classes: int | None = None, input_size: int | None = None, seed: int | None = None) -> Net:
+    """A named net as a module with the initial weights of its source, `krizhevsky-145+no-lrn` and the like included.
+
+    Raises:
+        UnknownNameError: no such net or ablation; the message offers the nearest names.
+        SpecError: an ablation that is undefined for the net, or an image size that its rows do not allow.
+    """
+    return build(find(net, num_classes=num_classes, input_size=input_size), seed=seed)
+
+
+def build_row(shape: RowShape, *, only_reader: bool) -> nn.Module:
+    """The module of one measured row, its weights drawn as the row says.
+
+    `only_reader`: nobody else reads this row's input, so that it may be overwritten.
+    """
+    channels, height, _ = shape.input
+    match row := shape.row:
+        case Conv() | Local():
+            _, far = conv_extent(height, row.kernel_size, row.stride, row.padding, row.rounding)
+            place = {"stride": row.stride, "padding": row.padding, "far": far}
+            module: nn.Module
+            if isinstance(row, Local):
+                module = Local2d(channels, cast(Shape, shape.bias), row.kernel_size, **place)
+            elif row.rounding == "floor":
+                module = nn.Conv2d(
+                    channels, row.out_channels, row.kernel_size, row.stride, row.padding, groups=row.groups
+                )
+            else:
+                module = FarEdgeConv2d(channels, row.out_channels, row.kernel_size, groups=row.groups, **place)
+        case Fc(groups=1):
+            module = FlatLinear(prod(shape.input), row.out_features)
+        case Fc():
+            module = GroupedLinear(prod(shape.input), row.out_features, row.groups)
+        case Lrn():
+            module = LocalResponseNorm(
+                row.size, row.alpha, row.beta, row.k, groups=row.groups, alpha_over_size=row.alpha_over_size
+            )
+        case SameMapNorm():
+            module = layers.SameMapNorm(row.size, row.alpha, row.beta)
+        case MaxPool():
+            module = nn.MaxPool2d(row.kernel_size, row.stride, ceil_mode=row.rounding == "ceil")
+        case AvgPool():
+            module = nn.AvgPool2d(row.kernel_size, row.stride, ceil_mode=row.rounding == "ceil")
+        case AdaptiveAvgPool():
+            module = nn.AdaptiveAvgPool2d(row.output_size)
+        case Relu():
+            module = nn.ReLU(inplace=only_reader and shape.inputs != (IMAGE,))
+        case Tanh():
+            module = nn.Tanh()
+        case Dropout():
+            module = nn.Dropout(row.rate) if row.scale_at == "train" else TestScaledDropout(row.rate)
+        case Softmax():
+            module = nn.Softmax(dim=1)
+        case _:
+            raise SpecError(f"row {row.name}: no module for rows of kind {row.kind}")
+    if isinstance(row, Weighted):
+        initialize(module, row)
+    return module
+
+
+def feature_row(spec: Spec, layer: str) -> str:
+    """The row that a feature's name stands for: `fc7` its activation where one follows directly, `fc7:pre` itself."""
+    name, raw = layer.removesuffix(":pre"), layer.endswith(":pre")
+    if name not in spec:
+        raise UnknownNameError("layer", name, [row.name for row in spec.rows])
+    followers = [row for row in spec.rows if spec.inputs_of(row) == (name,)]
+    if not raw and isinstance(followers[0] if followers else None, ACTIVATIONS):
+        return followers[0].name
+    return name

@@ -1,0 +1,49 @@
+"""From uint8 images to what the first row reads, on the device."""
+
+import torch
+from torch import Tensor, nn
+
+from alexnet.preprocess import Preprocessing
+
+
+class InputLayer(nn.Module):
+    """uint8 (N, 3, c, c) RGB crops to normalized float32: channel order, scale, mean image or colour, std.
+
+    The mean image is cropped at its centre whatever the crop was, as the 2012 code did (its pixels do not move with
+    the image). The torch twin of `preprocess.normalize`, with the colour noise of training.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.scale, self.reverse = preprocessing.scale, preprocessing.channel_order == "BGR"
+        mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
+        if preprocessing.mean_image is not None:
+            crop = preprocessing.crop
+            top, left = ((side - crop) // 2 for side in preprocessing.canvas)
+            mean = torch.from_numpy(preprocessing.mean_image[None, :, top : top + crop, left : left + crop].copy())
+        self.register_buffer("mean", mean.float(), persistent=False)
+        self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor, noise: Tensor | None = None, coefficient: float = 0.0) -> Tensor:
+        """float32 (N, 3, c, c) in the memory format of `images`.
+
+        `noise` (N, 3), RGB in grey levels, is mixed in as `add_color_noise` does with `coefficient`.
+        """
+        x = self._ordered(images).float() * self.scale - self.mean
+        if noise is not None and coefficient:
+            x = add_color_noise(x, self._ordered(noise) * self.scale, coefficient)
+        return x / self.std
+
+    def _ordered(self, rgb: Tensor) -> Tensor:
+        return rgb.flip(1) if self.reverse else rgb
+
+
+def add_color_noise(x: Tensor, noise: Tensor, coefficient: float) -> Tensor:
+    """x <- (x + coefficient * noise) / (1 + coefficient), `noise` (N, 3) one offset a channel of each image.
+
+    Source: 2012 release, convdata.py, with the division that the paper leaves out; draws: `data.color.draw_noise`.
+    """
+    return (x + coefficient * noise[:, :, None, None]) / (1 + coefficient)

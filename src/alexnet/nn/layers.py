@@ -1,0 +1,128 @@
+"""The 2012 layers that PyTorch lacks: far-edge padding, unshared and grouped weights, same-map norm, dropout.
+
+Every module takes (N, C, H, W), the dense ones (N, features) too.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from alexnet.nn.divisive import Window, divide_by_window
+
+
+class FarEdgeConv2d(nn.Conv2d):
+    """A convolution whose padding may be larger at the bottom and right, where the 2012 code rounds sizes up.
+
+    `far` extra zero pixels follow the image below and to the right of the even `padding`.
+    Source: 2012 release, layer.py (modulesX) and the filter_acts kernels: pixels outside the image read as zero.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int, padding: int, far: int, groups: int
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, stride=stride, padding=0, groups=groups)
+        self.edges = (padding, far, padding, far)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, out_channels, H', W')."""
+        return super().forward(F.pad(x, self.edges))
+
+
+class Local2d(nn.Module):
+    """A convolution with its own filters and biases at every output position.
+
+    weight: (positions, out_channels, in_channels, k, k), positions in row order; bias: (out_channels, H', W').
+    Source: 2012 release, layer type `local`.
+    """
+
+    def __init__(
+        self, in_channels: int, output: tuple[int, int, int], kernel_size: int, *, stride: int, padding: int, far: int
+    ) -> None:
+        super().__init__()
+        self.output, self.kernel_size, self.stride = output, kernel_size, stride
+        self.edges = (padding, far, padding, far)
+        positions = output[1] * output[2]
+        self.weight = nn.Parameter(torch.empty(positions, output[0], in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(output))
+        nn.init.kaiming_uniform_(self.weight.flatten(0, 1), a=5**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) to (N, *output)."""
+        patches = F.unfold(F.pad(x, self.edges), self.kernel_size, stride=self.stride)  # (N, C k k, positions)
+        weight = self.weight.flatten(2)  # (positions, out, C k k)
+        products = torch.bmm(weight, patches.permute(2, 1, 0))  # (positions, out, N)
+        return products.permute(2, 1, 0).reshape(-1, *self.output) + self.bias
+
+
+class FlatLinear(nn.Linear):
+    """Fully connected over everything in an image: inputs are flattened as (channel, row, column)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ...) to (N, out_features)."""
+        return super().forward(x.flatten(1))
+
+
+class GroupedLinear(nn.Module):
+    """Fully connected, block by block: outputs of group g see the inputs of group g alone (a tower without talk).
+
+    weight: (out_features, in_features / groups); bias: (out_features,).
+    """
+
+    def __init__(self, in_features: int, out_features: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(out_features, in_features // groups))
+        self.bias = nn.Parameter(torch.zeros(out_features))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ...) to (N, out_features); inputs are flattened as (channel, row, column)."""
+        blocks = x.reshape(len(x), self.groups, -1).transpose(0, 1)  # (groups, N, in / groups)
+        weight = self.weight.view(self.groups, -1, self.weight.shape[1])  # (groups, out / groups, in / groups)
+        return torch.bmm(blocks, weight.mT).transpose(0, 1).flatten(1) + self.bias
+
+
+class SameMapNorm(nn.Module):
+    """x / (1 + alpha / size^2 * sum of squares in the size x size window around each unit of its own map)^beta.
+
+    Windows begin size // 2 before the unit and are clipped to the image; the divisor stays size^2 at the borders.
+    Source: 2012 release, layer type `rnorm`.
+    """
+
+    def __init__(self, size: int, alpha: float, beta: float) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta = size, alpha, beta
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalized maps of the shape of `x` (N, C, H, W)."""
+        before, after = self.size // 2, (self.size - 1) // 2
+        window, transposed = self._mean((before, after)), self._mean((after, before))
+        return divide_by_window(x, window, transposed, k=1.0, beta=self.beta)
+
+    def _mean(self, edges: tuple[int, int]) -> Window:
+        """alpha times the mean over windows with `edges` pixels (before, after); outside the image is zero."""
+        if edges[0] == edges[1]:
+            return lambda x: F.avg_pool2d(x, self.size, stride=1, padding=edges[0]).mul_(self.alpha)
+        return lambda x: F.avg_pool2d(F.pad(x, edges * 2), self.size, stride=1).mul_(self.alpha)
+
+
+class TestScaledDropout(nn.Module):
+    """Dropout as in 2012: units are zeroed in training and left unscaled; at test all are multiplied by 1 - rate.
+
+    Source: paper sec. 4.2; 2012 release, layer type `hs`.
+    """
+
+    __test__ = False  # the name is not a test's
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as `x`, any."""
+        keep = 1 - self.rate
+        return x * torch.empty_like(x).bernoulli_(keep) if self.training else x * keep
+
+    def extra_repr(self) -> str:
+        """The rate, as `print(net)` shows it."""
+        return f"rate={self.rate}"

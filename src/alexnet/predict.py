@@ -1,0 +1,154 @@
+"""An image in, labelled probabilities out. No torch of its own: an engine runs the net."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from alexnet.data.images import SUFFIXES
+from alexnet.data.splits import ClassInfo
+from alexnet.engines import Engine, open_engine
+from alexnet.errors import ImageError, InputError
+from alexnet.metrics import softmax
+from alexnet.preprocess import Preprocessing, Views, extract_views, open_image, resize_image
+from alexnet.weights import Weights, find_weights
+
+ImageSource = str | Path | bytes | BinaryIO | Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """One class of an image, with its probability, 0 to 1."""
+
+    label: str
+    index: int
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Classifier:
+    """Weights and the engine that runs them. Images are paths, bytes, open files or PIL images."""
+
+    weights: Weights
+    engine: Engine
+
+    @property
+    def classes(self) -> tuple[ClassInfo, ...]:
+        """What the logits stand for, in their order."""
+        return self.weights.classes
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the weights expect to be done to an image."""
+        return self.weights.preprocessing
+
+    def predict(self, image: ImageSource, top: int = 5, views: Views = "center") -> list[Prediction]:
+        """The `top` most probable classes of one image, best first.
+
+        Raises:
+            ImageError: it is not a whole image.
+        """
+        return self.predict_batch([image], top, views)[0]
+
+    def predict_batch(
+        self, images: Sequence[ImageSource], top: int = 5, views: Views = "center"
+    ) -> list[list[Prediction]]:
+        """`predict` for several images in one pass through the net.
+
+        Raises:
+            ImageError: one of them is not a whole image.
+        """
+        if not images:
+            return []
+        return self._ranked(self.probabilities(self._canvases(images), views), top)
+
+    def predict_each(
+        self, images: Iterable[ImageSource], top: int = 5, views: Views = "center", batch_size: int = 64
+    ) -> Iterator[list[Prediction] | ImageError]:
+        """`predict` for any number of images, in order, with the error itself in the place of a damaged one."""
+        remaining = iter(images)
+        while batch := [self._canvas_or_error(image) for image in islice(remaining, batch_size)]:
+            sound = [canvas for canvas in batch if not isinstance(canvas, ImageError)]
+            ranked = iter(self._ranked(self.probabilities(np.stack(sound), views), top) if sound else [])
+            yield from (item if isinstance(item, ImageError) else next(ranked) for item in batch)
+
+    def probabilities(self, images: NDArray[np.uint8], views: Views = "center") -> NDArray[np.float32]:
+        """(N, K), each row sums to 1: the softmax of every view, averaged. `images`: canvases, uint8 (N, 3, H, W).
+
+        Source: Krizhevsky et al. 2012, sec. 4.1 (ten views); the 2012 code averages after the softmax too.
+        """
+        crops = extract_views(images, self.preprocessing.crop, views)
+        probs = np.stack([softmax(self.engine.logits(view)) for view in crops])
+        mean: NDArray[np.float32] = probs.mean(axis=0)
+        return mean
+
+    def features(self, images: ImageSource | Sequence[ImageSource], layer: str = "fc7") -> NDArray[np.float32]:
+        """float32 (N, ...): a layer's output for the central view of one image (N = 1) or several.
+
+        `fc7` is after its ReLU and before dropout; `fc7:pre` is the raw row.
+
+        Raises:
+            UnknownNameError: no such layer.
+            ImageError: one of them is not a whole image.
+        """
+        several = images if isinstance(images, Sequence) and not isinstance(images, str | bytes) else [images]
+        crops = extract_views(self._canvases(several), self.preprocessing.crop, "center")[0]
+        return self.engine.features(crops, [layer])[layer]
+
+    def _canvases(self, images: Sequence[ImageSource]) -> NDArray[np.uint8]:
+        return np.stack([self._canvas(image) for image in images])
+
+    def _canvas(self, image: ImageSource) -> NDArray[np.uint8]:
+        return resize_image(open_image(image), self.preprocessing.resize, self.preprocessing.interpolation)
+
+    def _canvas_or_error(self, image: ImageSource) -> NDArray[np.uint8] | ImageError:
+        try:
+            return self._canvas(image)
+        except ImageError as error:
+            return error
+
+    def _ranked(self, probs: NDArray[np.float32], top: int) -> list[list[Prediction]]:
+        if top < 1:
+            raise InputError(f"top is {top}; it must be at least 1")
+        best = np.argsort(-probs, axis=1, kind="stable")[:, :top]
+        return [
+            [
+                Prediction(label=self.classes[index].name, index=index, probability=float(row[index]))
+                for index in order.tolist()
+            ]
+            for row, order in zip(probs, best, strict=True)
+        ]
+
+
+def load(weights: str | Path | Weights, engine: str = "auto") -> Classifier:
+    """A classifier from weights: a run folder, a file, or weights already read.
+
+    Raises:
+        WeightsError: no such weights, or damaged ones.
+        UnknownNameError: no such engine.
+        MissingExtraError: what the engine runs on is not installed.
+    """
+    found = weights if isinstance(weights, Weights) else find_weights(weights)
+    return Classifier(weights=found, engine=open_engine(engine, found))
+
+
+def image_files(where: str | Path) -> list[str]:
+    """The image files at any depth of a folder, sorted and without hidden ones; of anything else just its own path.
+
+    A folder without images is given back itself, so that opening it says what is wrong.
+    """
+    root = Path(where)
+    if not root.is_dir():
+        return [str(where)]
+    inside = (path.relative_to(root) for path in root.rglob("*"))
+    found = sorted(
+        path
+        for path in inside
+        if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
+    )
+    return [str(root / path) for path in found if (root / path).is_file()] or [str(where)]

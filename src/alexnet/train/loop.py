@@ -1,0 +1,163 @@
+"""The training loop: one step, one epoch, then many. What surrounds it (folders, options) is in `alexnet.train.run`."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from time import monotonic
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from alexnet.data.loader import Batch
+from alexnet.errors import RunError
+from alexnet.nn import InputLayer, Net
+from alexnet.recipes import Recipe
+from alexnet.train.schedule import rate_at, recipe_progress
+from alexnet.train.sgd import Sgd2012
+
+STEPS_PER_RECORD = 20
+
+
+class Advance(Protocol):
+    """What work calls as it gets on."""
+
+    def __call__(self, count: int = 1, note: str = "") -> None:
+        """`count` more units are done; `note` is how it goes."""
+
+
+class Observer(Protocol):
+    """Who watches a run."""
+
+    def say(self, line: str) -> None:
+        """One line of news."""
+
+    def progress(self, description: str, total: int, unit: str) -> AbstractContextManager[Advance]:
+        """Work of `total` units begins; call what is given back as it gets on."""
+
+
+class Trainer:
+    """A net, its update and its recipe on one device.
+
+    `dtype`: of convolutions and products (bf16 under autocast, or float32); weights and updates stay float32.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        recipe: Recipe,
+        inputs: InputLayer,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        seed: int,
+        total_steps: int,
+    ) -> None:
+        self.net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.inputs = inputs.to(device)
+        self.optimizer = Sgd2012(self.net, recipe)
+        self.recipe, self.device, self.dtype = recipe, device, dtype
+        self.seed, self.total_steps = seed, total_steps
+
+    def step(self, batch: Batch, step: int, plateaus: int = 0) -> tuple[Tensor, Tensor]:
+        """One update; (mean loss, number of wrong top-1 answers) of the batch before it, on the device.
+
+        All randomness follows from seed and step, so that a resumed run repeats what an uninterrupted one does.
+        """
+        torch.manual_seed((self.seed << 40) + step)
+        progress = recipe_progress(self.recipe, step, self.total_steps)
+        self.optimizer.set_rates(progress, plateaus)
+        images, labels, noise = (self._to_device(array) for array in (batch.images, batch.labels, batch.noise))
+        assert images is not None
+        assert labels is not None
+        self.net.train()
+        x = self.inputs(
+            images.contiguous(memory_format=torch.channels_last), noise, rate_at(self.recipe.color_noise, progress)
+        )
+        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
+            logits = self.net(x).float()
+        loss = F.cross_entropy(logits, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return loss.detach(), (logits.detach().argmax(1) != labels).sum()
+
+    def rates(self) -> dict[str, float]:
+        """The rates now in force, of the classifier's weights and biases, as logs show them."""
+        last = self.net.spec.classifier.name
+        return {name: self.optimizer.rates[f"{last}.{kind}"] for name, kind in (("lr", "weight"), ("lr_bias", "bias"))}
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """The present parameters as arrays of their own."""
+        return {key: tensor.detach().float().cpu().numpy().copy("C") for key, tensor in self.net.state_dict().items()}
+
+    def _to_device(self, array: Any) -> Tensor | None:
+        return None if array is None else torch.from_numpy(array).to(self.device, non_blocking=True)
+
+
+class Meter:
+    """Means over the steps since the last reading, kept on the device until then."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self.images, self.start = 0, monotonic()
+        self._loss: Tensor | float = 0.0
+        self._wrong: Tensor | int = 0
+
+    def add(self, loss: Tensor, wrong: Tensor, images: int) -> None:
+        """Count one step."""
+        self._loss = self._loss + loss * images
+        self._wrong = self._wrong + wrong
+        self.images += images
+
+    def read(self, step: int) -> dict[str, float]:
+        """loss (nats), top1_error and images_per_second since the last reading.
+
+        Raises:
+            RunError: the loss is not a finite number.
+        """
+        loss = float(self._loss) / self.images
+        if not -torch.inf < loss < torch.inf:
+            raise RunError(f"the loss is {loss} at step {step}; the last checkpoint is kept, try a lower --lr")
+        values = {
+            "loss": loss,
+            "top1_error": float(self._wrong) / self.images,
+            "images_per_second": self.images / (monotonic() - self.start),
+        }
+        self._clear()
+        return values
+
+
+def train_epoch(
+    trainer: Trainer,
+    batches: Iterable[Batch],
+    *,
+    step: int,
+    plateaus: int,
+    advance: Advance,
+    record: Callable[[int, dict[str, float]], None],
+) -> int:
+    """Train on `batches` from `step` on; the step after the last.
+
+    `record(step, means)` is called every 20 steps and at the end, with the means since the call before; whatever state
+    is saved in it has been checked to be finite.
+
+    Raises:
+        RunError: the loss is not a finite number.
+    """
+    meter, note = Meter(), ""
+    for batch in batches:
+        loss, wrong = trainer.step(batch, step, plateaus)
+        step += 1
+        meter.add(loss, wrong, len(batch.labels))
+        if step % STEPS_PER_RECORD == 0:
+            means = meter.read(step)
+            record(step, means)
+            note = f"loss {means['loss']:.3f}  top-1 error {means['top1_error']:.1%}"
+        advance(len(batch.labels), note)
+    if meter.images:
+        record(step, meter.read(step))
+    return step

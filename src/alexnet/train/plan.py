@@ -1,0 +1,204 @@
+"""Net, recipe and data set put together: everything a run needs to know before its first step."""
+
+import platform
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from alexnet import __version__
+from alexnet.arch import DEFAULT_NET, find
+from alexnet.arch.serial import spec_to_json
+from alexnet.arch.spec import Spec
+from alexnet.data.loader import LoaderOptions, TrainLoader
+from alexnet.data.splits import DataSet
+from alexnet.data.statistics import Statistics, cached_statistics
+from alexnet.errors import InputError
+from alexnet.nn import InputLayer, Net, build
+from alexnet.preprocess import Preprocessing, Resize
+from alexnet.recipes import Recipe, default_recipe, find_recipe
+from alexnet.train.device import pick_device, pick_precision
+from alexnet.train.loop import Observer, Trainer
+from alexnet.train.options import RunOptions
+from alexnet.weights import Weights, find_weights
+
+INTERPOLATION = "bilinear"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run before it begins. `statistics`: of the training images, where the recipe asks for any."""
+
+    spec: Spec
+    recipe: Recipe
+    dataset: DataSet
+    statistics: Statistics | None
+    preprocessing: Preprocessing
+    loader: TrainLoader
+    trainer: Trainer
+    steps_per_epoch: int
+
+    @property
+    def total_steps(self) -> int:
+        """Updates of the whole run."""
+        return self.recipe.epochs * self.steps_per_epoch
+
+    @property
+    def measured_split(self) -> str | None:
+        """Where errors are measured during training: val, else test (which then chooses nothing), else nowhere."""
+        return next((name for name in ("val", "test") if name in self.dataset.splits), None)
+
+    def describe(self) -> dict[str, Any]:
+        """What the options came to, and on what the run began, as plain JSON."""
+        return {
+            "net": spec_to_json(self.spec),
+            "recipe": self.recipe.to_json(),
+            "data": {
+                "name": self.dataset.name,
+                "classes": len(self.dataset.classes),
+                "images": {name: len(split) for name, split in self.dataset.splits.items()},
+            },
+            "machine": {
+                "alexnet": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+                "device": str(self.trainer.device),
+                "dtype": str(self.trainer.dtype).removeprefix("torch."),
+                "threads": torch.get_num_threads(),
+            },
+        }
+
+
+def make_plan(options: RunOptions, dataset: DataSet, observer: Observer, *, device: str, workers: int) -> Plan:
+    """Everything chosen and built that `options` name or leave open.
+
+    Raises:
+        InputError: a net, recipe, weights, device or split that does not exist or does not fit the others.
+    """
+    where = pick_device(device)
+    dtype = pick_precision(options.precision or "auto", where)
+    seed = options.seed or 0
+    parent = find_weights(options.weights) if options.weights else None
+    recipe = _recipe(options, parent)
+    spec = _spec(options, parent, len(dataset.classes))
+    # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
+    net = _net(spec, parent, seed)
+    statistics = _statistics(recipe, spec, dataset, parent, observer, workers)
+    preprocessing = parent.preprocessing if parent else _preprocessing(recipe, spec, statistics)
+    loader = _loader(recipe, preprocessing, dataset, statistics, seed, workers)
+    limit = options.limit_train_batches or loader.steps_per_epoch
+    steps_per_epoch = min(limit, loader.steps_per_epoch)
+    trainer = Trainer(
+        net,
+        recipe,
+        InputLayer(preprocessing),
+        device=where,
+        dtype=dtype,
+        seed=seed,
+        total_steps=recipe.epochs * steps_per_epoch,
+    )
+    return Plan(
+        spec=spec,
+        recipe=recipe,
+        dataset=dataset,
+        statistics=statistics,
+        preprocessing=preprocessing,
+        loader=loader,
+        trainer=trainer,
+        steps_per_epoch=steps_per_epoch,
+    )
+
+
+def _recipe(options: RunOptions, parent: Weights | None) -> Recipe:
+    """The recipe asked for, else the net's own, with the run's epochs, batch size and rate put in."""
+    net = options.net or (parent.spec.name if parent else DEFAULT_NET)
+    recipe = find_recipe(options.recipe) if options.recipe else default_recipe(net)
+    recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
+    return recipe if options.lr is None else recipe.with_lr(options.lr)
+
+
+def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec:
+    if parent is None:
+        return find(options.net or DEFAULT_NET, num_classes=num_classes)
+    if options.net and options.net != parent.spec.name:
+        raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {options.net}; leave --net out")
+    return parent.spec.with_classes(num_classes)
+
+
+def _net(spec: Spec, parent: Weights | None, seed: int) -> Net:
+    """A new net; from `parent` every row is taken over, the last one only where it tells as many classes apart."""
+    net = build(spec, seed=seed)
+    if parent:
+        fresh = () if spec.num_classes == parent.spec.num_classes else (f"{spec.classifier.name}.",)
+        tensors = {key: torch.from_numpy(tensor) for key, tensor in parent.tensors.items() if not key.startswith(fresh)}
+        net.load_state_dict(net.state_dict() | tensors)
+    return net
+
+
+def _statistics(
+    recipe: Recipe, spec: Spec, dataset: DataSet, parent: Weights | None, observer: Observer, workers: int
+) -> Statistics | None:
+    """Of the training split, where the recipe asks for any: a parent's mean is kept, colour noise needs this data's."""
+    needs_mean = parent is None and not isinstance(recipe.mean, tuple)
+    if not needs_mean and not recipe.color_noise.base:
+        return None
+    total = len(dataset.split("train"))
+    with observer.progress("mean and colours of the training images", total, "images") as advance:
+        before = 0
+
+        def progress(done: int, _: int) -> None:
+            nonlocal before
+            advance(done - before)
+            before = done
+
+        return cached_statistics(dataset, "train", _canvas(recipe, spec), INTERPOLATION, workers, progress)
+
+
+def _canvas(recipe: Recipe, spec: Spec) -> Resize:
+    side = round(recipe.resize_ratio * spec.input[1])
+    return (side, side) if recipe.warp else side
+
+
+def _preprocessing(recipe: Recipe, spec: Spec, statistics: Statistics | None) -> Preprocessing:
+    """What the recipe does to images before the first row, with the training set's own mean where it asks for one."""
+    mean_image, mean = None, recipe.mean if isinstance(recipe.mean, tuple) else (0.0, 0.0, 0.0)
+    order = slice(None) if recipe.channel_order == "RGB" else slice(None, None, -1)
+    if statistics and recipe.mean == "image":
+        mean_image = np.ascontiguousarray(statistics.mean_image[order]) * np.float32(recipe.scale)
+    elif statistics and recipe.mean == "color":
+        first, second, third = (statistics.mean_color[order] * recipe.scale).tolist()
+        mean = (first, second, third)
+    return Preprocessing(
+        resize=_canvas(recipe, spec),
+        interpolation=INTERPOLATION,
+        crop=spec.input[1],
+        channel_order=recipe.channel_order,
+        scale=recipe.scale,
+        mean=mean,
+        std=recipe.std,
+        mean_image=mean_image,
+    )
+
+
+def _loader(
+    recipe: Recipe,
+    preprocessing: Preprocessing,
+    dataset: DataSet,
+    statistics: Statistics | None,
+    seed: int,
+    workers: int,
+) -> TrainLoader:
+    options = LoaderOptions(
+        batch_size=recipe.batch_size,
+        resize=preprocessing.resize,
+        interpolation=preprocessing.interpolation,
+        crop=preprocessing.crop,
+        crops=recipe.crops,
+        chunk_size=recipe.chunk_size,
+        flip=recipe.flip,
+        seed=seed,
+        workers=workers,
+    )
+    pca = (statistics.pca_stdevs, statistics.pca_eigenvectors) if statistics and recipe.color_noise.base else None
+    return TrainLoader(dataset.split("train"), options, pca)

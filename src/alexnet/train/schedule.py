@@ -1,0 +1,36 @@
+"""Learning rates as functions of a run's progress (facts of the 2012 release: lr.cu, the parameter files' logs)."""
+
+from math import ceil
+
+from alexnet.recipes import DExp, Plateau, Recipe, Schedule, Steps
+
+# A held first rate takes at most this part of the run, so that every run ends with its small rates. Ours.
+MOST_OF_THE_RUN = 0.7
+
+
+def rate_at(schedule: Schedule, progress: float, plateaus: int = 0) -> float:
+    """The rate at `progress` (0 to 1); `plateaus` counts how often validation error has stopped improving."""
+    match schedule:
+        case Steps():
+            return next((rate for start, rate in reversed(schedule.drops) if progress >= start), schedule.base)
+        case DExp(num_rates=1):
+            return schedule.base
+        case DExp():
+            # Rate i holds while progress <= (i + 1) / n: the boundary itself still belongs to the earlier rate.
+            index = min(max(ceil(progress * schedule.num_rates) - 1, 0), schedule.num_rates - 1)
+            return float(schedule.base * schedule.factor ** (-index / (schedule.num_rates - 1)))
+        case Plateau():
+            return float(schedule.base / schedule.factor ** min(plateaus, schedule.times))
+
+
+def recipe_progress(recipe: Recipe, step: int, total_steps: int) -> float:
+    """Where the recipe stands at `step` of `total_steps`: step / total_steps, bent where the first rate is held."""
+    progress = step / total_steps
+    weights = recipe.rates.weights
+    if not recipe.hold_steps or not isinstance(weights, Steps) or not weights.drops:
+        return progress
+    first_drop = weights.drops[0][0]
+    held = max(first_drop, min(recipe.hold_steps / total_steps, MOST_OF_THE_RUN))
+    if progress < held:
+        return progress * first_drop / held
+    return first_drop + (progress - held) * (1 - first_drop) / (1 - held)

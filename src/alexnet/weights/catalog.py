@@ -1,0 +1,71 @@
+"""Where weights are: an existing path wins over a name, and a file is what its bytes say, not what its suffix says."""
+
+from pathlib import Path
+
+from alexnet.errors import WeightsError
+from alexnet.weights.files import Weights, read_weights
+
+RUN_FILE = "run.json"
+IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
+
+_WHAT_WEIGHTS_ARE = "a run folder (with run.json) or a .safetensors file written by this package"
+
+# First bytes of files that people call weights. Two are protobuf: field 1 of an ONNX model is a number, of a Caffe
+# net its name.
+_SIGNATURES = {
+    b"PK\x03\x04": "a zip archive, such as a PyTorch .pth file",
+    b"\x80": "a Python pickle, such as a PyTorch .pth file or a cuda-convnet checkpoint",
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x08": "an ONNX model",
+    b"\x0a": "a Caffe .caffemodel",
+}
+_HEADER_LENGTH_BYTES = 8  # safetensors: the length of the JSON header, little-endian, then the header
+
+
+def find_weights(where: str | Path) -> Weights:
+    """The weights that `where` means: a run folder (its best, else its last), or a file.
+
+    Raises:
+        WeightsError: nothing is there, it is something else, or it is damaged; one line that says what would do.
+    """
+    path = Path(where)
+    if path.is_dir():
+        return read_weights(_in_run_folder(path))
+    if not path.exists():
+        raise WeightsError(f"no weights at {str(where)!r}: give {_WHAT_WEIGHTS_ARE}")
+    kind = sniff(path)
+    if kind != "safetensors":
+        raise WeightsError(f"{path}: {kind}; give {_WHAT_WEIGHTS_ARE}")
+    return read_weights(path)
+
+
+def sniff(path: Path) -> str:
+    """What a file holds by its first bytes: "safetensors", or words for people.
+
+    Raises:
+        WeightsError: it cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror})") from None
+    if not start:
+        return "an empty file"
+    if start[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + 1] == b"{":
+        return "safetensors"
+    for signature, kind in _SIGNATURES.items():
+        if start.startswith(signature):
+            return kind
+    return "not a file of weights"
+
+
+def _in_run_folder(folder: Path) -> Path:
+    if not (folder / RUN_FILE).is_file():
+        raise WeightsError(f"{folder}: a folder without {RUN_FILE}; give {_WHAT_WEIGHTS_ARE}")
+    for name in IN_RUN_FOLDER:
+        if (folder / name).is_file():
+            return folder / name
+    raise WeightsError(f"{folder}: this run has saved no weights yet ({' or '.join(IN_RUN_FOLDER)})")

@@ -1,0 +1,87 @@
+"""Whether tensors are weights of a net: every key, every shape, every number."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.arch import NETS, find
+from alexnet.arch.ablations import ABLATIONS
+from alexnet.arch.shapes import measure
+from alexnet.arch.spec import Spec
+from alexnet.errors import SpecError, WeightsError
+
+Shapes = dict[str, tuple[int, ...]]
+
+_NAMED_IN_FULL = 4  # keys listed in an error before "and n more"
+
+
+def tensor_shapes(spec: Spec) -> Shapes:
+    """Key to shape of every parameter of `spec`, in the order of its rows: `conv1.weight`, `conv1.bias`, ...
+
+    conv: weight (out, in / groups, k, k), bias (out,). fc: (out, in / groups), (out,). local: (positions, out, in, k,
+    k), (out, h, w).
+    """
+    return {
+        f"{row.row.name}.{part}": shape
+        for row in measure(spec)
+        for part, shape in (("weight", row.weight), ("bias", row.bias))
+        if shape
+    }
+
+
+def check_tensors(spec: Spec, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse tensors that are not exactly the float32, finite parameters of `spec`.
+
+    Raises:
+        WeightsError: one line that names the keys, and the net that the tensors do belong to where one is known.
+    """
+    wanted, found = tensor_shapes(spec), {key: tensor.shape for key, tensor in tensors.items()}
+    if problems := _differences(wanted, found):
+        raise WeightsError(f"{_verdict(spec, found)}: {'; '.join(problems)}")
+    if wrong := [f"{key} ({tensor.dtype})" for key, tensor in tensors.items() if tensor.dtype != np.float32]:
+        raise WeightsError(f"weights of {spec.name} must be float32; {_listed(wrong)} are not")
+    if wrong := [key for key, tensor in tensors.items() if not np.isfinite(tensor).all()]:
+        raise WeightsError(f"weights of {spec.name} are damaged: NaN or infinity in {_listed(wrong)}")
+
+
+def nets_of(shapes: Shapes) -> list[str]:
+    """The nets, and their ablations, that have parameters of just these shapes, for any number of classes."""
+    plain = [name for name in NETS if _has_shapes(name, shapes)]
+    return plain or [name for base in NETS for tag in ABLATIONS if _has_shapes(name := f"{base}+{tag}", shapes)]
+
+
+def _has_shapes(name: str, shapes: Shapes) -> bool:
+    try:
+        spec = find(name)
+        logits = shapes.get(f"{spec.classifier.name}.bias", ())
+        return len(logits) == 1 and shapes == tensor_shapes(spec.with_classes(logits[0]))
+    except SpecError:  # an ablation that says nothing about this net, or fewer than two classes
+        return False
+
+
+def _differences(wanted: Shapes, found: Shapes) -> list[str]:
+    missing = [key for key in wanted if key not in found]
+    extra = [key for key in found if key not in wanted]
+    shapes = [
+        f"{key} is {found[key]}, not {shape}" for key, shape in wanted.items() if key in found and found[key] != shape
+    ]
+    named = (("missing", missing), ("unknown", extra), ("of another shape", shapes))
+    return [f"{what} {_listed(keys)}" for what, keys in named if keys]
+
+
+def _verdict(spec: Spec, found: Shapes) -> str:
+    classifier = f"{spec.classifier.name}.bias"
+    owners = nets_of(found)
+    if spec.name in owners and classifier in found:
+        return f"weights for {found[classifier][0]} classes, not the {spec.num_classes} of this {spec.name}"
+    if owners and spec.name not in owners:
+        return f"weights of {' or '.join(owners)}, not of {spec.name}"
+    return f"not weights of {spec.name}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = len(names) - _NAMED_IN_FULL
+    return ", ".join(names[:_NAMED_IN_FULL]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,66 @@
+"""Whose class is whose: the classes of a data set found among those that weights know."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.data.splits import ClassInfo
+from alexnet.errors import DataError
+
+_NAMED_IN_FULL = 3  # unmatched classes listed in an error
+
+
+def match_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> NDArray[np.int64]:
+    """For each of the `wanted` classes its index among the `known`: by WordNet id, else by name.
+
+    Names compare without case, and `_` as a blank; one that two known classes share (ImageNet has two `crane`s) does
+    not match unless both lists are the same. Where one side has only numbers for names, and the counts agree, classes
+    that nothing else matches go by position.
+
+    Raises:
+        DataError: names some of the classes that nothing matches.
+    """
+    by_position = np.arange(len(wanted), dtype=np.int64)
+    if [_plain(info.name) for info in wanted] == [_plain(info.name) for info in known]:
+        return by_position
+    index_of = _index_by_key(known)
+    found = [_match(info, known, index_of) for info in wanted]
+    unmatched = [info.name for info, index in zip(wanted, found, strict=True) if index is None]
+    if not unmatched:
+        return np.array(found, dtype=np.int64)
+    if len(wanted) == len(known) and (_numbered(wanted) or _numbered(known)):
+        return by_position
+    more = f" and {len(unmatched) - _NAMED_IN_FULL} more" if len(unmatched) > _NAMED_IN_FULL else ""
+    raise DataError(
+        f"{len(unmatched)} of the data's {len(wanted)} classes are not among the {len(known)} of the weights: "
+        f"{', '.join(unmatched[:_NAMED_IN_FULL])}{more}; name them by WordNet id or as the weights do"
+    )
+
+
+def _match(info: ClassInfo, known: Sequence[ClassInfo], index_of: dict[str, int]) -> int | None:
+    if info.wnid in index_of:
+        return index_of[info.wnid]
+    index = index_of.get(_plain(info.name))  # a folder's name may be a WordNet id
+    if index is not None and info.wnid and known[index].wnid:
+        return None  # two ids that differ: the same word for two things
+    return index
+
+
+def _index_by_key(classes: Sequence[ClassInfo]) -> dict[str, int]:
+    """WordNet ids and plain names to indices, without the names that several classes share."""
+    index_of: dict[str, int] = {}
+    shared = set()
+    for index, info in enumerate(classes):
+        for key in filter(None, {info.wnid, _plain(info.name)}):
+            if index_of.setdefault(key, index) != index:
+                shared.add(key)
+    return {key: index for key, index in index_of.items() if key not in shared}
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").split())
+
+
+def _numbered(classes: Sequence[ClassInfo]) -> bool:
+    return all(info.name.isdecimal() and info.wnid is None for info in classes)

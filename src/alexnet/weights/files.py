@@ -1,0 +1,134 @@
+"""Weights in safetensors files: all that using them needs travels along, and reading believes nothing.
+
+One metadata key, `alexnet`, holds JSON: {format, spec, classes, preprocessing, recipe, errors, probe}. The tensors are
+the parameters under their rows' names, and `preprocessing.mean_image` where there is one.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from alexnet.arch.serial import spec_from_json, spec_to_json
+from alexnet.arch.spec import Spec
+from alexnet.atomic import write_whole
+from alexnet.data.splits import ClassInfo
+from alexnet.errors import InputError, WeightsError
+from alexnet.preprocess import Preprocessing
+from alexnet.weights.check import check_tensors
+
+FORMAT = 1
+METADATA_KEY = "alexnet"
+MEAN_IMAGE = "preprocessing.mean_image"
+
+Tensors = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Weights:
+    """A trained net, with all it needs to be used and to be repeated.
+
+    `tensors`: key to float32 array. `recipe`: plain JSON of the run, if known. `errors`: measured, each {data, split,
+    views, top1_error, top5_error}. `probe`: {"logits": [...]} of the central view of `probe_image`, to know a good
+    copy by.
+
+    Raises:
+        WeightsError: the classes are not the net's.
+    """
+
+    spec: Spec
+    classes: tuple[ClassInfo, ...]
+    preprocessing: Preprocessing
+    tensors: Tensors
+    recipe: Mapping[str, Any] | None = None
+    errors: tuple[Mapping[str, Any], ...] = ()
+    probe: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if [info.index for info in self.classes] != list(range(self.spec.num_classes)):
+            raise WeightsError(
+                f"{self.spec.name} tells {self.spec.num_classes} classes apart, "
+                f"but {len(self.classes)} are named (indices from 0, in order)"
+            )
+        crop = self.preprocessing.crop
+        if self.spec.input != (3, crop, crop):
+            raise WeightsError(f"{self.spec.name} takes images of {self.spec.input}, but crops are 3 x {crop} x {crop}")
+
+
+def save_weights(path: str | Path, weights: Weights) -> None:
+    """Write `weights`, whole or not at all.
+
+    Raises:
+        WeightsError: the tensors are not those of the spec, or not finite.
+        OSError: the folder is missing or read-only, or the disk is full.
+    """
+    check_tensors(weights.spec, weights.tensors)
+    metadata = {
+        "format": FORMAT,
+        "spec": spec_to_json(weights.spec),
+        "classes": [asdict(info) for info in weights.classes],
+        "preprocessing": weights.preprocessing.to_json(),
+        "recipe": weights.recipe,
+        "errors": list(weights.errors),
+        "probe": weights.probe,
+    }
+    tensors = {key: np.ascontiguousarray(tensor) for key, tensor in weights.tensors.items()}
+    if weights.preprocessing.mean_image is not None:
+        tensors[MEAN_IMAGE] = np.ascontiguousarray(weights.preprocessing.mean_image, dtype=np.float32)
+    content = save(tensors, {METADATA_KEY: json.dumps(metadata, allow_nan=False)})
+    with write_whole(path) as temporary:
+        temporary.write_bytes(content)  # the library's own writer makes files that only their owner can read
+
+
+def read_weights(path: str | Path) -> Weights:
+    """The weights in a file of `save_weights`.
+
+    Raises:
+        WeightsError: not such a file, a part of one, one of a newer version, or tensors that are not its net's.
+    """
+    metadata, tensors = _read_tensors(Path(path))
+    try:
+        return _assemble(metadata, tensors)
+    except InputError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{path}: damaged metadata ({type(error).__name__}: {error})") from error
+
+
+def _read_tensors(path: Path) -> tuple[str, Tensors]:
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            if METADATA_KEY not in metadata:
+                raise WeightsError(f"{path}: a safetensors file of another program (no {METADATA_KEY!r} metadata)")
+            return metadata[METADATA_KEY], {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: no such file") from None
+    except SafetensorError as error:
+        raise WeightsError(f"{path}: not a whole safetensors file, copy it again ({error})") from None
+    except (OSError, TypeError, ValueError) as error:  # TypeError: a number format that NumPy lacks (bfloat16, float8)
+        raise WeightsError(f"{path}: cannot be read ({error})") from None
+
+
+def _assemble(metadata: str, tensors: Tensors) -> Weights:
+    stored = json.loads(metadata)
+    if stored["format"] != FORMAT:
+        raise WeightsError(f"format {stored['format']} is not the {FORMAT} of this version; upgrade alexnet")
+    spec = spec_from_json(stored["spec"])
+    mean_image = tensors.pop(MEAN_IMAGE, None)
+    check_tensors(spec, tensors)
+    return Weights(
+        spec=spec,
+        classes=tuple(ClassInfo(int(info["index"]), str(info["name"]), info["wnid"]) for info in stored["classes"]),
+        preprocessing=Preprocessing.from_json(stored["preprocessing"], mean_image),
+        tensors=tensors,
+        recipe=stored["recipe"],
+        errors=tuple(stored["errors"]),
+        probe=stored["probe"],
+    )

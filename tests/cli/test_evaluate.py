@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+KEYS = {"top1_error", "top5_error", "loss", "images", "views", "split", "images_per_second"}
+
+
+@pytest.mark.parametrize(("views", "split"), [("center", "val"), ("ten", "train")])
+def test_json_has_exactly_the_published_keys(run, photos: Path, weights_file: Path, views: str, split: str) -> None:
+    arguments = ("--weights", weights_file, "--views", views, "--split", split, "--json")
+    shown = run("evaluate", photos, *arguments).json
+    assert shown.keys() == KEYS
+    assert (shown["images"], shown["views"], shown["split"]) == (12, views, split)
+    assert 0 <= shown["top5_error"] <= shown["top1_error"] <= 1
+
+
+def test_the_validation_split_is_the_default(run, photos: Path, weights_file: Path) -> None:
+    assert run("evaluate", photos, "--weights", weights_file, "--json").json["split"] == "val"
+
+
+@pytest.mark.parametrize("spelling", [["--weights", "W", "W"], ["--weights", "W", "--weights", "W"]])
+def test_several_weights_are_an_ensemble(run, photos: Path, weights_file: Path, spelling: list[str]) -> None:
+    arguments = [weights_file if word == "W" else word for word in spelling]
+    one = run("evaluate", photos, "--weights", weights_file, "--json").json
+    two = run("evaluate", photos, *arguments, "--json").json
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-5)
+    assert "2 nets" in run("evaluate", photos, *arguments).stdout
+
+
+def test_the_text_says_the_protocol_with_the_numbers(run, photos: Path, weights_file: Path) -> None:
+    status, shown, errors = run("evaluate", photos, "--weights", weights_file, "--views", "ten")
+    assert (status, errors) == (0, "")
+    assert [line.split()[0] for line in shown.splitlines()[:3]] == ["top-1", "top-5", "loss"]
+    assert "photos val, 12 images, ten views, 1 net, " in shown
+
+
+def test_every_mistake_is_one_line_and_exit_2(run, photos: Path, weights_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.safetensors").write_bytes(weights_file.read_bytes()[:-100])
+    mistakes = {
+        "no such folder": (tmp_path / "nothing", "--weights", weights_file),
+        "no weights at": (photos, "--weights", tmp_path / "nothing"),
+        "not a whole safetensors file": (photos, "--weights", tmp_path / "cut.safetensors"),
+        "photos has no test": (photos, "--weights", weights_file, "--split", "test"),
+        "unknown engine": (photos, "--weights", weights_file, "--engine", "steam"),
+    }
+    for words, arguments in mistakes.items():
+        finished = run("evaluate", *arguments, "--json")
+        assert finished.status == 2
+        assert words in finished.error
+
+
+def test_a_damaged_image_is_named(run, photos: Path, weights_file: Path) -> None:
+    damaged = photos / "val" / "blue" / "0.png"
+    damaged.write_bytes(damaged.read_bytes()[:60])
+    finished = run("evaluate", photos, "--weights", weights_file)
+    assert finished.status == 2
+    assert "blue/0.png" in finished.error

@@ -1,0 +1,219 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from alexnet.nn import LocalResponseNorm
+from alexnet.nn.lrn import window_band
+
+
+def lrn_by_loops(
+    x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int = 1, alpha_over_size: bool = True
+) -> Tensor:
+    """The formula, map by map, in float64."""
+    x = x.double()
+    a = alpha / size if alpha_over_size else alpha
+    tower = x.shape[1] // groups
+    maps = []
+    for f in range(x.shape[1]):
+        first = max(f - size // 2, f // tower * tower)
+        end = min(f - size // 2 + size, (f // tower + 1) * tower)
+        squares = torch.zeros_like(x[:, 0])
+        for j in range(first, end):
+            squares = squares + x[:, j] ** 2
+        maps.append(x[:, f] / (k + a * squares) ** beta)
+    return torch.stack(maps, 1)
+
+
+def images(channels: int = 6, height: int = 3, width: int = 5, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(2, channels, height, width, dtype=dtype) * 3
+
+
+@pytest.mark.parametrize("alpha_over_size", [True, False])
+@pytest.mark.parametrize(("channels", "groups"), [(7, 1), (6, 1), (6, 2), (6, 3), (12, 3), (2, 2), (1, 1)])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 7, 8, 9])
+def test_lrn_equals_a_loop_over_maps(size, channels, groups, alpha_over_size):
+    x = images(channels)
+    for beta, k in [(0.75, 2.0), (0.5, 1.0), (1.0, 0.3), (0.0, 1.0)]:
+        norm = LocalResponseNorm(size, 0.7, beta, k, groups=groups, alpha_over_size=alpha_over_size)
+        expected = lrn_by_loops(x, size, 0.7, beta, k, groups, alpha_over_size)
+        torch.testing.assert_close(norm(x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("beta", [0.75, 0.6])
+@pytest.mark.parametrize("size", [1, 2, 4, 5])
+def test_the_handwritten_gradient_equals_finite_differences(size, beta, groups):
+    norm = LocalResponseNorm(size, 0.9, beta, 1.5, groups=groups)
+    assert torch.autograd.gradcheck(norm, images(6, 2, 3).requires_grad_())
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("size", "groups", "alpha_over_size"), [(5, 1, True), (5, 2, True), (4, 3, False)])
+def test_the_handwritten_gradient_equals_that_of_the_loop(size, groups, alpha_over_size, memory_format):
+    x = images().contiguous(memory_format=memory_format).requires_grad_()
+    weight = torch.randn_like(x)
+    settings = size, 0.5, 0.75, 2.0
+    norm = LocalResponseNorm(*settings, groups=groups, alpha_over_size=alpha_over_size)
+    (ours,) = torch.autograd.grad(norm(x), x, weight)
+    (theirs,) = torch.autograd.grad(lrn_by_loops(x, *settings, groups, alpha_over_size), x, weight)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    assert ours.stride() == x.stride()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 8, 9])
+@pytest.mark.parametrize("beta", [0.75, 0.4])
+def test_lrn_equals_that_of_torch_in_value_and_gradient(size, beta):
+    x = images(10).requires_grad_()
+    weight = torch.randn_like(x)
+    ours = LocalResponseNorm(size, 1e-1, beta, 2.0)(x)
+    theirs = nn.LocalResponseNorm(size, 1e-1, beta, 2.0)(x)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(*(torch.autograd.grad(y, x, weight)[0] for y in (ours, theirs)))
+
+
+def test_the_defaults_are_those_of_torch():
+    x = images(10) * 100
+    torch.testing.assert_close(LocalResponseNorm(5)(x), nn.LocalResponseNorm(5)(x))
+
+
+# Facts, section 12: cmrnorm of x = 1, -2, 3, -4, 5, -6, 7, -8.
+@pytest.mark.parametrize(
+    ("size", "min_div", "golden"),
+    [
+        (5, 2.0, [0.308368, -0.420448, 0.438191, -0.422949, 0.400103, -0.377230, 0.468503, -0.597406]),
+        (4, 1.0, [0.544331, -0.647322, 0.602639, -0.538312, 0.483986, -0.440797, 0.406282, -0.520135]),
+    ],
+)
+def test_golden_numbers_of_cmrnorm(size, min_div, golden):
+    x = torch.tensor([1, -2, 3, -4, 5, -6, 7, -8], dtype=torch.float64).view(1, 8, 1, 1)
+    y = LocalResponseNorm(size, alpha=1.0, beta=0.75, k=min_div)(x)
+    torch.testing.assert_close(y.flatten(), torch.tensor(golden, dtype=torch.float64), rtol=0, atol=6e-7)
+
+
+def test_only_maps_46_to_49_see_across_the_seam_of_the_towers():
+    x = images(96)
+    settings = {"size": 5, "alpha": 1e-1, "beta": 0.75, "k": 2.0}
+    joined, towers = LocalResponseNorm(**settings)(x), LocalResponseNorm(**settings, groups=2)(x)
+    differ = (joined - towers).abs().amax((0, 2, 3)) > 1e-9
+    assert differ.nonzero().flatten().tolist() == [46, 47, 48, 49]
+
+
+def test_groups_equal_a_norm_for_each_tower():
+    x = images(10)
+    norm = LocalResponseNorm(5, 0.5, 0.75, 2.0)
+    apart = torch.cat([norm(half) for half in x.chunk(2, 1)], 1)
+    torch.testing.assert_close(LocalResponseNorm(5, 0.5, 0.75, 2.0, groups=2)(x), apart, rtol=1e-12, atol=1e-12)
+
+
+def test_k_is_a_factor_and_another_alpha():
+    """LRN(alpha, k) = k^-beta * LRN(alpha / k, 1): k 2 for 1 is mainly a factor of 0.5946."""
+    x = images(7)
+    whole = LocalResponseNorm(5, 0.3, 0.75, 2.0)(x)
+    torch.testing.assert_close(whole, 2**-0.75 * LocalResponseNorm(5, 0.15, 0.75, 1.0)(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_the_formula_of_the_paper_takes_alpha_as_it_stands(size):
+    x = images(7)
+    plain = LocalResponseNorm(size, 1e-2, 0.75, 2.0, alpha_over_size=False)(x)
+    torch.testing.assert_close(plain, LocalResponseNorm(size, size * 1e-2, 0.75, 2.0)(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [1, 4, 7])
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_the_band_marks_the_maps_of_each_window(channels, size):
+    band = window_band(channels, size)
+    for f in range(channels):
+        window = [j for j in range(f - size // 2, f - size // 2 + size) if 0 <= j < channels]
+        assert band[f].nonzero().flatten().tolist() == window
+    assert band.max() <= 1
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_dtype_and_memory_format_are_kept_forward_and_backward(dtype, memory_format, groups):
+    x = images(96, 7, 5, dtype).contiguous(memory_format=memory_format).requires_grad_()
+    y = LocalResponseNorm(5, 1e-4, 0.75, 2.0, groups=groups)(x)
+    (grad,) = torch.autograd.grad(y.sum(), x)
+    for result in (y, grad):
+        assert result.dtype == dtype
+        assert result.shape == x.shape
+        assert result.is_contiguous(memory_format=memory_format)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "roundings"),
+    [(torch.float64, 16), (torch.float32, 8), (torch.bfloat16, 7)],
+)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_error_is_a_few_roundings_of_the_dtype(dtype, roundings, memory_format):
+    """Relative to the float64 loop on the same numbers.
+
+    In bf16 seven roundings of 2^-8 bound it: square, filter and base, each to the power 0.75; the two roots and the
+    products. Activations are as large as those of conv1, where the sum of squares weighs as much as k.
+    """
+    x = (images(96, 4, 4, torch.float32) * 100).to(dtype).contiguous(memory_format=memory_format)
+    expected = lrn_by_loops(x, 5, 1e-4, 0.75, 2.0, groups=2)
+    y = LocalResponseNorm(5, 1e-4, 0.75, 2.0, groups=2)(x)
+    error = ((y.double() - expected) / expected).abs().max()
+    assert error <= roundings * torch.finfo(dtype).eps / 2
+
+
+def test_under_autocast_each_dtype_is_computed_in_itself():
+    x = images(96, 5, 5, torch.float32) * 100
+    norm = LocalResponseNorm(5, 1e-4, 0.75, 2.0, groups=2)
+    expected, expected_bf16 = norm(x), norm(x.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(norm(x), expected, rtol=0, atol=0)
+        torch.testing.assert_close(norm(x.bfloat16()), expected_bf16, rtol=0, atol=0)
+
+
+def test_a_backward_pass_under_autocast_is_as_exact():
+    x = (images(96, 5, 5, torch.float32) * 100).requires_grad_()
+    weight = torch.randn_like(x)
+    norm = LocalResponseNorm(5, 1e-4, 0.75, 2.0)
+    (expected,) = torch.autograd.grad(norm(x), x, weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = torch.autograd.grad(norm(x), x, weight)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_compiled_lrn_equals_eager_lrn(groups):
+    x = images(6).requires_grad_()
+    weight = torch.randn_like(x)
+    norm = LocalResponseNorm(5, 0.5, 0.75, 2.0, groups=groups)
+    compiled = torch.compile(norm, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), norm(x), rtol=1e-12, atol=1e-12)
+    grads = [torch.autograd.grad(f(x), x, weight)[0] for f in (compiled, norm)]
+    torch.testing.assert_close(*grads, rtol=1e-12, atol=1e-12)
+
+
+def test_exported_lrn_equals_eager_lrn():
+    norm = LocalResponseNorm(5, 0.5, 0.75, 2.0, groups=2)
+    x = images(6, dtype=torch.float32)
+    exported = torch.export.export(norm, (x,), dynamic_shapes=({0: torch.export.Dim("n")},))
+    for count in (2, 5):
+        x = images(6, dtype=torch.float32).repeat(count, 1, 1, 1)
+        torch.testing.assert_close(exported.module()(x), norm(x))
+
+
+def test_only_the_input_is_kept_for_the_backward_pass():
+    kept = []
+    x = images().requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        LocalResponseNorm(5, 0.5, 0.75, 2.0)(x)
+    assert [tensor.data_ptr() for tensor in kept] == [x.data_ptr()]
+
+
+def test_the_input_is_left_alone():
+    x = images().requires_grad_()
+    before = x.detach().clone()
+    LocalResponseNorm(5, 0.5, 0.75, 2.0)(x).sum().backward()
+    assert torch.equal(x, before)
+
+
+def test_settings_are_printed():
+    printed = repr(LocalResponseNorm(5, 1e-4, 0.75, 2.0, groups=2))
+    assert printed == "LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=2.0, groups=2)"

@@ -1,0 +1,49 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alexnet.errors import WeightsError
+from alexnet.weights import Weights, find_weights, save_weights
+
+
+def test_a_run_folder_gives_its_best_else_its_last(tmp_path: Path, tiny_weights: Weights) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(WeightsError, match="no weights yet"):
+        find_weights(tmp_path)
+    save_weights(tmp_path / "last.safetensors", replace(tiny_weights, recipe={"which": "last"}))
+    assert find_weights(tmp_path).recipe == {"which": "last"}
+    save_weights(tmp_path / "best.safetensors", replace(tiny_weights, recipe={"which": "best"}))
+    assert find_weights(str(tmp_path)).recipe == {"which": "best"}
+
+
+def test_a_file_is_known_by_its_content_not_its_suffix(tmp_path: Path, tiny_weights: Weights) -> None:
+    save_weights(tmp_path / "w.pth", tiny_weights)
+    assert find_weights(tmp_path / "w.pth").spec == tiny_weights.spec
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (b"just words, no weights", "not a file of weights"),
+        (b"PK\x03\x04 and so on", "a PyTorch .pth file"),
+        (b"\x80\x02}q\x00", "a cuda-convnet checkpoint"),
+        (b"\x08\x07\x12\x07pytorch", "an ONNX model"),
+        (b"\x0a\x07AlexNet", "a Caffe .caffemodel"),
+    ],
+)
+def test_other_files_are_named_and_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError) as caught:
+        find_weights(path)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_weights_may_be_is_said_when_there_are_none(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no weights at 'nothing': give a run folder"):
+        find_weights("nothing")
+    with pytest.raises(WeightsError, match=r"a folder without run\.json"):
+        find_weights(tmp_path)

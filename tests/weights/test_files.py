@@ -1,0 +1,132 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from alexnet.errors import WeightsError
+from alexnet.weights import Weights, read_weights, save_weights
+
+Change = Callable[[dict[str, np.ndarray], dict[str, Any]], None]
+
+
+@pytest.fixture
+def path(tmp_path: Path, tiny_weights: Weights) -> Path:
+    save_weights(tmp_path / "w.safetensors", tiny_weights)
+    return tmp_path / "w.safetensors"
+
+
+def rewrite(path: Path, change: Change) -> None:
+    """The file again with its tensors and its metadata as `change` left them."""
+    with safe_open(path, framework="np") as file:
+        metadata = json.loads(file.metadata()["alexnet"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    change(tensors, metadata)
+    save_file(tensors, path, metadata={"alexnet": json.dumps(metadata)})
+
+
+def test_weights_survive_a_round_trip(tmp_path: Path, tiny_weights: Weights) -> None:
+    errors = ({"data": "x", "split": "val", "views": "ten", "top1_error": 0.5, "top5_error": None},)
+    written = replace(tiny_weights, recipe={"lr": 0.01}, errors=errors, probe={"logits": [1.0]})
+    save_weights(tmp_path / "w", written)
+    read = read_weights(tmp_path / "w")
+    for name in ("spec", "classes", "preprocessing", "recipe", "errors", "probe"):
+        assert getattr(read, name) == getattr(written, name)
+    np.testing.assert_array_equal(read.preprocessing.mean_image, written.preprocessing.mean_image)
+    assert read.tensors.keys() == written.tensors.keys()
+    for key, tensor in written.tensors.items():
+        np.testing.assert_array_equal(read.tensors[key], tensor)
+
+
+def test_metadata_is_one_key_as_published(path: Path) -> None:
+    with safe_open(path, framework="np") as file:
+        assert list(file.metadata()) == ["alexnet"]
+        assert "preprocessing.mean_image" in file.keys()  # noqa: SIM118
+        stored = json.loads(file.metadata()["alexnet"])
+    assert list(stored) == ["format", "spec", "classes", "preprocessing", "recipe", "errors", "probe"]
+    assert stored["classes"][0] == {"index": 0, "name": "red", "wnid": None}
+
+
+def test_bad_weights_are_not_written(tmp_path: Path, tiny_weights: Weights) -> None:
+    tiny_weights.tensors.pop("fc4.bias")
+    with pytest.raises(WeightsError):
+        save_weights(tmp_path / "w", tiny_weights)
+    assert list(tmp_path.iterdir()) == []
+
+
+def drop(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    del tensors["fc4.bias"]
+
+
+def add(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    tensors["fc5.bias"] = np.zeros(3, np.float32)
+
+
+def reshape(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    tensors["fc4.weight"] = np.ascontiguousarray(tensors["fc4.weight"].T)
+
+
+def spoil(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    tensors["conv1.weight"][0, 0, 0, 0] = np.nan
+
+
+def shrink_mean(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    tensors["preprocessing.mean_image"] = np.zeros((3, 4, 4), np.float32)
+
+
+def from_the_future(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    metadata["format"] = 2
+
+
+def forget_classes(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    del metadata["classes"]
+
+
+def unknown_row(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    metadata["spec"]["rows"][0]["kind"] = "attention"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (drop, "missing fc4.bias"),
+        (add, "unknown fc5.bias"),
+        (reshape, "fc4.weight is (16, 6), not (6, 16)"),
+        (spoil, "NaN or infinity in conv1.weight"),
+        (shrink_mean, "mean image"),
+        (from_the_future, "format 2 is not the 1 of this version; upgrade"),
+        (forget_classes, "damaged metadata"),
+        (unknown_row, "unknown kind 'attention'"),
+    ],
+)
+def test_a_file_that_is_not_right_is_refused_in_one_line(path: Path, change: Change, words: str) -> None:
+    rewrite(path, change)
+    with pytest.raises(WeightsError) as caught:
+        read_weights(path)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.2, 0.5, 0.999])
+def test_a_truncated_file_is_refused(path: Path, share: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+        read_weights(path)
+
+
+def test_a_file_of_another_program_is_refused(path: Path) -> None:
+    save_file({"x": np.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="of another program"):
+        read_weights(path)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="no such file"):
+        read_weights(tmp_path / "w")

@@ -1,0 +1,33 @@
+import hashlib
+
+import numpy as np
+
+from alexnet.preprocess import Preprocessing
+from alexnet.weights import probe_image, probe_view
+
+
+def test_the_probe_image_is_the_same_everywhere() -> None:
+    """Published weights store its logits: not one pixel may ever change."""
+    image = probe_image((256, 256))
+    assert image.dtype == np.uint8
+    assert image.shape == (3, 256, 256)
+    assert (
+        hashlib.sha256(image.tobytes()).hexdigest()
+        == "b52354fa57469fa4aca1aeeff88e4d07a94d4ad50bde2ced200e6e9065525a21"
+    )
+
+
+def test_the_probe_image_differs_under_every_usual_mistake() -> None:
+    image = probe_image((64, 64)).astype(int)
+    mistakes = (image[::-1], image.transpose(0, 2, 1), image[..., ::-1], image[:, ::-1], np.full_like(image, 128))
+    for mistaken in mistakes:
+        assert np.abs(image - mistaken).mean() > 20
+
+
+def test_the_probe_view_is_the_centre_of_the_canvas() -> None:
+    view = probe_view(Preprocessing(resize=16, crop=12))
+    np.testing.assert_array_equal(view, probe_image((16, 16))[None, :, 2:14, 2:14])
+
+
+def test_canvases_need_not_be_square() -> None:
+    assert probe_image((8, 20)).shape == (3, 8, 20)
