@@ -17,7 +17,7 @@ LEVELS = (
     "data metrics interop describe nn",
     "weights",
     "export engines compress",
-    "predict evaluate",
+    "predict evaluate pictures",
     "train",
     "alexnet",
     "experiments explore",

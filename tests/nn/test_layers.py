@@ -9,6 +9,12 @@ from alexnet.arch.shapes import conv_extent
 from alexnet.nn.layers import FarEdgeConv2d, FlatLinear, GroupedLinear, Local2d, SameMapNorm, TestScaledDropout
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(_repeatable_torch: None) -> None:
+    """Thousands of tiny operations: a second thread would only be waited for."""
+    torch.set_num_threads(1)
+
+
 def randn(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64)
 
@@ -54,7 +60,7 @@ def far_edge_conv(channels: int, filters: int, size: int, k: int, stride: int, p
         (9, 4, 3, 1, 2),
         (10, 5, 4, 2, 1),
         (6, 1, 4, 0, 2),
-        (3, 5, 2, 0, 1),
+        (4, 5, 2, 0, 1),
         (11, 3, 3, 0, 2),
     ],
 )
@@ -218,8 +224,6 @@ def same_map_norm_by_loops(x: Tensor, size: int, alpha: float, beta: float) -> T
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])
 @pytest.mark.parametrize(("height", "width"), [(6, 6), (7, 5), (2, 3), (1, 1)])
 def test_same_map_norm_equals_a_loop_over_windows(size, beta, height, width):
-    if size // 2 > min(height, width):
-        pytest.skip("a window that begins an image's width before it")
     x = randn(2, 3, height, width)
     found = SameMapNorm(size, 0.8, beta)(x)
     torch.testing.assert_close(found, same_map_norm_by_loops(x, size, 0.8, beta), rtol=1e-12, atol=1e-12)

@@ -6,6 +6,12 @@ from alexnet.nn import LocalResponseNorm
 from alexnet.nn.lrn import window_band
 
 
+@pytest.fixture(autouse=True)
+def _one_thread(_repeatable_torch: None) -> None:
+    """Thousands of tiny operations: a second thread would only be waited for."""
+    torch.set_num_threads(1)
+
+
 def lrn_by_loops(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int = 1, alpha_over_size: bool = True
 ) -> Tensor:
@@ -142,22 +148,21 @@ def test_dtype_and_memory_format_are_kept_forward_and_backward(dtype, memory_for
         assert result.is_contiguous(memory_format=memory_format)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "roundings"),
-    [(torch.float64, 16), (torch.float32, 8), (torch.bfloat16, 7)],
-)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_error_is_a_few_roundings_of_the_dtype(dtype, roundings, memory_format):
-    """Relative to the float64 loop on the same numbers.
+def test_error_is_at_most_eight_roundings_of_the_dtype(dtype, memory_format):
+    """Against the float64 loop on the same numbers; 3 % in bf16, whose roundings are 2^-8.
 
-    In bf16 seven roundings of 2^-8 bound it: square, filter and base, each to the power 0.75; the two roots and the
-    products. Activations are as large as those of conv1, where the sum of squares weighs as much as k.
+    Square, filter, sum and base count 0.75 each, the two roots 1.5 and 1, the two products 1 each: 7.5 at the very
+    worst. Activations are as large as those of conv1, where the sum of squares weighs more than k.
     """
-    x = (images(96, 4, 4, torch.float32) * 100).to(dtype).contiguous(memory_format=memory_format)
-    expected = lrn_by_loops(x, 5, 1e-4, 0.75, 2.0, groups=2)
-    y = LocalResponseNorm(5, 1e-4, 0.75, 2.0, groups=2)(x)
-    error = ((y.double() - expected) / expected).abs().max()
-    assert error <= roundings * torch.finfo(dtype).eps / 2
+    x = (images(96, 4, 4, torch.float32) * 100).to(dtype).contiguous(memory_format=memory_format).requires_grad_()
+    weight = torch.randn_like(x)
+    y, expected = LocalResponseNorm(5, 1e-4, 0.75, 2.0, groups=2)(x), lrn_by_loops(x, 5, 1e-4, 0.75, 2.0, groups=2)
+    bound = 8 * torch.finfo(dtype).eps / 2
+    assert ((y.double() - expected) / expected).abs().max() <= bound
+    (found,), (exact,) = torch.autograd.grad(y, x, weight), torch.autograd.grad(expected, x, weight.double())
+    assert (found.double() - exact).abs().max() <= bound * exact.abs().max()
 
 
 def test_under_autocast_each_dtype_is_computed_in_itself():

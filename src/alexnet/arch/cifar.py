@@ -111,7 +111,7 @@ DIGITS = Spec(
     source="ours: the paper's row kinds at the size of scikit-learn's digits",
     input=(3, 16, 16),
     rows=(
-        Conv("conv1", 32, 5, padding=2, weight_std=0.01, bias_init=0.0),
+        Conv("conv1", 32, 5, padding=2, weight_std=0.001, bias_init=0.0),
         Relu("relu1"),
         Lrn("norm1"),
         MaxPool("pool1", 3, 2),

@@ -20,6 +20,7 @@ VERBS = {
     "train": "alexnet.cli.train",
     "evaluate": "alexnet.cli.evaluate",
     "predict": "alexnet.cli.predict",
+    "demo": "alexnet.cli.demo",
 }
 
 DEBUG = "--debug"

@@ -24,6 +24,18 @@ def progress(description: str, total: int, unit: str) -> AbstractContextManager[
     return (_bar if sys.stderr.isatty() else _lines)(description, total, unit)
 
 
+class Watcher:
+    """Who watches a run for the command line: its news as lines on stderr, its work as bars."""
+
+    def say(self, line: str) -> None:
+        """Print one line of news."""
+        print(line, file=sys.stderr, flush=True)
+
+    def progress(self, description: str, total: int, unit: str) -> AbstractContextManager[Advance]:
+        """A bar for work of `total` units."""
+        return progress(description, total, unit)
+
+
 @contextmanager
 def _bar(description: str, total: int, unit: str) -> Iterator[Advance]:
     with _rich_progress() as shown:

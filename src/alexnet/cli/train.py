@@ -1,7 +1,5 @@
 """`alexnet train DATA`."""
 
-import sys
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,21 +7,9 @@ from typing import Annotated
 import typer
 
 from alexnet.cli.output import print_json
-from alexnet.cli.progress import Advance, progress
+from alexnet.cli.progress import Watcher
 
 EXAMPLE = "photos --net krizhevsky-145 --epochs 10"
-
-
-class Watcher:
-    """A run's news as lines on stderr, its work as bars."""
-
-    def say(self, line: str) -> None:
-        """Print one line of news."""
-        print(line, file=sys.stderr, flush=True)
-
-    def progress(self, description: str, total: int, unit: str) -> AbstractContextManager[Advance]:
-        """A bar for work of `total` units."""
-        return progress(description, total, unit)
 
 
 def train(

@@ -21,6 +21,7 @@ from alexnet.arch.spec import (
     Local,
     Lrn,
     MaxPool,
+    Pool,
     Relu,
     SameMapNorm,
     Softmax,
@@ -33,6 +34,10 @@ from alexnet.nn import layers
 from alexnet.nn.init import initialize
 from alexnet.nn.layers import FarEdgeConv2d, FlatLinear, GroupedLinear, Local2d, TestScaledDropout
 from alexnet.nn.lrn import LocalResponseNorm
+
+# Rows that give a tensor of their own, which their own gradient does not need: the only reader may overwrite it.
+# (Dropout in evaluation gives its input itself; ReLU, tanh and softmax keep their output.)
+DISPOSABLE = (Conv, Local, Fc, Lrn, SameMapNorm, Pool, AdaptiveAvgPool)
 
 
 class Net(nn.Module):
@@ -47,8 +52,10 @@ class Net(nn.Module):
         self.spec = spec
         shapes = measure(spec)
         readers = Counter(name for shape in shapes for name in shape.inputs)
+        disposable = {shape.row.name for shape in shapes if isinstance(shape.row, DISPOSABLE)}
         for shape in shapes:
-            self.add_module(shape.row.name, build_row(shape, only_reader=readers[shape.inputs[0]] == 1))
+            read = shape.inputs[0]
+            self.add_module(shape.row.name, build_row(shape, in_place=read in disposable and readers[read] == 1))
         self._steps = [(shape.row.name, shape.inputs) for shape in shapes]
         # After its last reader a value is let go, so that memory does not grow with depth.
         self._last_reader = {name: reader for reader, inputs in self._steps for name in inputs}
@@ -106,10 +113,10 @@ def create(net: str, *, num_classes: int | None = None, input_size: int | None =
     return build(find(net, num_classes=num_classes, input_size=input_size), seed=seed)
 
 
-def build_row(shape: RowShape, *, only_reader: bool) -> nn.Module:
+def build_row(shape: RowShape, *, in_place: bool = False) -> nn.Module:
     """The module of one measured row, its weights drawn as the row says.
 
-    `only_reader`: nobody else reads this row's input, so that it may be overwritten.
+    `in_place`: nobody else needs this row's input, so that it may be overwritten.
     """
     channels, height, _ = shape.input
     match row := shape.row:
@@ -142,7 +149,7 @@ def build_row(shape: RowShape, *, only_reader: bool) -> nn.Module:
         case AdaptiveAvgPool():
             module = nn.AdaptiveAvgPool2d(row.output_size)
         case Relu():
-            module = nn.ReLU(inplace=only_reader and shape.inputs != (IMAGE,))
+            module = nn.ReLU(inplace=in_place)
         case Tanh():
             module = nn.Tanh()
         case Dropout():

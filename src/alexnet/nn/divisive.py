@@ -45,7 +45,8 @@ class _DivideByWindow(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         # dL/dx = g base^-beta - 2 beta x * transposed(g x base^(-beta-1))
         (x,) = ctx.saved_tensors
-        base = ctx.window(x * x).add_(ctx.k)
-        direct = _power(base, ctx.beta).mul_(grad)
-        indirect = ctx.transposed(base.reciprocal_().mul_(direct).mul_(x))
+        with torch.autocast(x.device.type, enabled=False):  # of the caller of backward()
+            base = ctx.window(x * x).add_(ctx.k)
+            direct = _power(base, ctx.beta).mul_(grad)
+            indirect = ctx.transposed(base.reciprocal_().mul_(direct).mul_(x))
         return direct.sub_(indirect.mul_(x), alpha=2 * ctx.beta), None, None, None, None

@@ -18,10 +18,11 @@ from alexnet.data.datasets import open_data
 from alexnet.engines import open_engine
 from alexnet.errors import MissingExtraError, RunError
 from alexnet.evaluate import Evaluation, evaluate
+from alexnet.pictures import draw_curves
 from alexnet.predict import Classifier
 from alexnet.recipes import Plateau
 from alexnet.train.checkpoint import Progress, load_checkpoint, save_checkpoint
-from alexnet.train.log import MetricsLog, draw_curves
+from alexnet.train.log import MetricsLog, read_metrics
 from alexnet.train.loop import Observer, train_epoch
 from alexnet.train.memory import keep_memory
 from alexnet.train.options import RunOptions, begin_folder, stored_options
@@ -29,7 +30,8 @@ from alexnet.train.plan import Plan, make_plan
 from alexnet.weights import Weights, save_weights
 from alexnet.weights.probe import probe_view
 
-STATISTICS, LAST, BEST = "statistics.npz", "last.safetensors", "best.safetensors"
+STATISTICS, CURVES = "statistics.npz", "curves.png"
+LAST, BEST = "last.safetensors", "best.safetensors"
 SECONDS_PER_CHECKPOINT = 600.0
 
 
@@ -112,7 +114,7 @@ class _Run:
             evaluation = self._measure()
             self._save(evaluation)
         with suppress(MissingExtraError):  # the numbers are in metrics.jsonl; only the picture needs matplotlib
-            draw_curves(self.folder, log(plan.spec.num_classes))
+            draw_curves(read_metrics(self.folder), log(plan.spec.num_classes), self.folder / CURVES)
         return RunResult(
             out=self.folder,
             steps=self.progress.step,

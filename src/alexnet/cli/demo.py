@@ -1,0 +1,34 @@
+"""`alexnet demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLE = ""
+
+NUM_PRINTED = 5
+
+
+def demo(
+    out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/digits-<time>.")] = None,
+) -> None:
+    """The first minute: train a small net on handwritten digits and see what it learned. No download."""
+    from alexnet.cli.progress import Watcher
+    from alexnet.experiments.first_minute import KERNELS, PREDICTIONS, first_minute
+    from alexnet.train.run import CURVES
+
+    shown = first_minute(Watcher(), out)
+    folder, evaluation = shown.result.out, shown.result.evaluation
+    assert evaluation is not None  # the digits have a test split
+    print(f"\ntest error {evaluation.top1_error:.1%} on {evaluation.images} digits that it never saw (centre view)\n")
+    for truth, ranked in shown.answers[:NUM_PRINTED]:
+        guesses = ", ".join(f"{answer.label} ({answer.probability:.0%})" for answer in ranked)
+        print(f"  a {truth} looks like {guesses}")
+    print("\npictures:")
+    for picture in (CURVES, PREDICTIONS, KERNELS):
+        print(f"  {folder / picture}")
+    print("\nnext, type:")
+    print("  alexnet summary krizhevsky-145          # the 2012 net, row by row")
+    print(f"  alexnet evaluate digits --weights {folder} --views ten")
+    print("  alexnet train FOLDER --epochs 10        # FOLDER holds one folder of photos a class")

@@ -1,0 +1,104 @@
+"""Pictures of runs and nets, as PNG files written whole or not at all. Needs matplotlib (extra: plot)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from alexnet.atomic import write_whole
+from alexnet.errors import MissingExtraError
+from alexnet.predict import Prediction
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DOTS_PER_INCH = 120
+RIGHT, WRONG = "#1a7f37", "#cf222e"
+
+
+def draw_curves(records: Sequence[Mapping[str, Any]], chance_loss: float, path: Path) -> None:
+    """Loss and errors over steps, from the records of metrics.jsonl; chance is ln of the number of classes.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    figure = _figure(10, 4)
+    losses, errors = figure.subplots(1, 2)
+    for split in sorted({record["split"] for record in records}, key=lambda name: name != "train"):
+        rows = [record for record in records if record["split"] == split]
+        steps = [record["step"] for record in rows]
+        style = "-" if split == "train" else "o-"
+        losses.plot(steps, [record["loss"] for record in rows], style, label=split, markersize=4)
+        for key, name in (("top1_error", "top-1"), ("top5_error", "top-5")):
+            if rows[0].get(key) is not None:
+                errors.plot(steps, [record[key] for record in rows], style, label=f"{split} {name}", markersize=4)
+    losses.axhline(chance_loss, color="grey", linewidth=1, linestyle="--", label="chance")
+    losses.set(xlabel="step", ylabel="loss (nats)")
+    errors.set(xlabel="step", ylabel="error", ylim=(0, 1))
+    for axes in (losses, errors):
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def draw_kernels(filters: NDArray[np.float32], path: Path) -> None:
+    """First-layer filters (K, 3, k, k) side by side, each stretched to its own full range, as in figure 3.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    low = filters.min(axis=(1, 2, 3), keepdims=True)
+    span = np.maximum(filters.max(axis=(1, 2, 3), keepdims=True) - low, np.finfo(np.float32).tiny)
+    kernels = ((filters - low) / span).transpose(0, 2, 3, 1)
+    columns = min(16, len(kernels))
+    rows = -(-len(kernels) // columns)
+    figure = _figure(columns * 0.5, rows * 0.5)
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.axis("off")
+    for axes, kernel in zip(figure.axes, kernels, strict=False):
+        axes.imshow(kernel, interpolation="nearest")
+    _save(figure, path)
+
+
+def draw_predictions(
+    images: Sequence[Image], answers: Sequence[Sequence[Prediction]], truths: Sequence[str], path: Path
+) -> None:
+    """Images with their most probable classes as bars, the true one in green, another first one in red (figure 4).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    columns = min(6, len(images))
+    rows = -(-len(images) // columns)
+    figure = _figure(columns * 1.8, rows * 2.6)
+    for place, (image, ranked, truth) in enumerate(zip(images, answers, truths, strict=True)):
+        picture = figure.add_subplot(2 * rows, columns, 2 * columns * (place // columns) + place % columns + 1)
+        picture.imshow(image, interpolation="nearest")
+        picture.set_title(truth, fontsize=9, color=RIGHT if ranked[0].label == truth else WRONG)
+        picture.axis("off")
+        bars = figure.add_subplot(2 * rows, columns, 2 * columns * (place // columns) + columns + place % columns + 1)
+        names = [answer.label for answer in ranked]
+        colors = [RIGHT if name == truth else WRONG if name == names[0] else "lightgrey" for name in names]
+        bars.barh(range(len(names)), [answer.probability for answer in ranked], color=colors)
+        bars.set(xlim=(0, 1), xticks=[])
+        bars.set_yticks(range(len(names)), names, fontsize=7)
+        bars.invert_yaxis()
+        bars.spines[["top", "right", "bottom"]].set_visible(False)
+    _save(figure, path)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    """A figure of so many inches, without pyplot: nothing global, no window."""
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError:
+        raise MissingExtraError("matplotlib", "plot") from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    with write_whole(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)
