@@ -65,9 +65,9 @@ def evaluate(
         if progress:
             progress(len(labels))
     return Evaluation(
-        top1_error=1 - top1 / len(split),
-        top5_error=1 - top5 / len(split) if len(first.classes) >= MIN_CLASSES_FOR_TOP5 else None,
-        loss=loss / len(split),
+        top1_error=float(1 - top1 / len(split)),
+        top5_error=float(1 - top5 / len(split)) if len(first.classes) >= MIN_CLASSES_FOR_TOP5 else None,
+        loss=float(loss / len(split)),
         images=len(split),
         views=views,
         images_per_second=len(split) / (perf_counter() - start),

@@ -5,7 +5,7 @@ How a schedule becomes a rate: `alexnet.train.schedule`; how a rate becomes an u
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from alexnet.errors import InputError, UnknownNameError
@@ -92,8 +92,8 @@ class Recipe:
 
     def with_lr(self, lr: float) -> "Recipe":
         """The same recipe with `lr` as the first rate of the weights; all other rates keep their ratio to it."""
-        if not lr > 0:
-            raise InputError(f"the learning rate is {lr}; it must be above 0")
+        if not 0 < lr < float("inf"):
+            raise InputError(f"the learning rate is {lr}; it must be a number above 0")
         factor = lr / self.rates.weights.base
         return replace(
             self,
@@ -106,14 +106,14 @@ class Recipe:
 
         def plain(value: Any) -> Any:
             if isinstance(value, Steps | DExp | Plateau):
-                return {"kind": type(value).__name__.lower(), **asdict(value)}
+                return {"kind": type(value).__name__.lower(), **plain(vars(value))}
             if isinstance(value, Rates):
-                return {"weights": plain(value.weights), "biases": plain(value.biases)}
+                return plain(vars(value))
             if isinstance(value, Mapping):
                 return {key: plain(item) for key, item in value.items()}
-            return list(value) if isinstance(value, tuple) else value
+            return [plain(item) for item in value] if isinstance(value, tuple) else value
 
-        return {key: plain(value) for key, value in vars(self).items()}
+        return dict(plain(vars(self)))
 
 
 def _scaled(rates: Rates, factor: float) -> Rates:
@@ -129,24 +129,23 @@ def _scaled_schedule(schedule: Schedule, factor: float) -> Schedule:
 
 # The run behind the paper, from the comments of layer-params-145.cfg: 91 epochs, every change made by hand at the
 # epoch given here. Biases keep their 0.02; the first layer is slowed, then frozen; colour noise ends with the slowing.
-_E = 1 / 91
 KRIZHEVSKY_145 = Recipe(
     name="krizhevsky-145",
     source="2012 release, layer-params-145.cfg and its log; data: convdata_jpeg.py",
     epochs=91,
     rates=Rates(
-        weights=Steps(0.01, ((25 * _E, 0.001), (51 * _E, 0.0001), (79 * _E, 0.00001))),
+        weights=Steps(0.01, ((25 / 91, 0.001), (51 / 91, 0.0001), (79 / 91, 0.00001))),
         biases=Steps(0.02),
     ),
     row_rates={
         "conv1": Rates(
-            weights=Steps(0.01, ((25 * _E, 0.001), (51 * _E, 0.0001), (67 * _E, 0.00001), (72 * _E, 0.0))),
-            biases=Steps(0.02, ((72 * _E, 0.0),)),
+            weights=Steps(0.01, ((25 / 91, 0.001), (51 / 91, 0.0001), (67 / 91, 0.00001), (72 / 91, 0.0))),
+            biases=Steps(0.02, ((72 / 91, 0.0),)),
         )
     },
     hold_steps=10_000,  # one epoch of ImageNet, a tenth of what the 2012 run gave its first rate
     crops="chunk",
-    color_noise=Steps(0.1, ((67 * _E, 0.0),)),
+    color_noise=Steps(0.1, ((67 / 91, 0.0),)),
 )
 
 # The prose: one rate for all, divided by 10 when validation error stops improving, three times; a crop an image.

@@ -192,7 +192,7 @@ GRAPH = Spec(
         Conv("conv2", 4, 3, padding=1, inputs=("norm1",)),
         Lrn("norm2", groups=2, inputs=("conv2", "relu1")),
         Local("conv3", 4, 3, padding=1, inputs=("norm1",)),
-        Relu("relu3"),
+        Relu("relu3", inputs=("conv3", "norm2")),
         Dropout("drop3"),
         Conv("conv4", 4, 3, padding=1, inputs=("norm2", "drop3")),
         Fc("fc5", 3, inputs=("conv4", "norm1")),
@@ -209,6 +209,7 @@ GRAPH = Spec(
             {
                 "conv2": ("relu1",),
                 "conv3": ("relu1",),
+                "relu3": ("conv3", "conv2", "relu1"),
                 "conv4": ("conv2", "relu1", "drop3"),
                 "fc5": ("conv4", "relu1"),
             },

@@ -236,13 +236,10 @@ def test_receptive_fields_equal_a_walk_back_to_the_pixels(net):
         assert (row.field.size, row.field.stride) == (last - first + 1, after - first)
 
 
-def test_a_row_with_several_inputs_sees_their_widest_field():
-    spec = spec_of(
-        Conv("conv1", 2, 3, padding=1),
-        Conv("conv2", 2, 7, padding=3, inputs=("image",)),
-        Relu("relu2", inputs=("conv2", "conv1")),
-    )
-    *_, both, _, _ = measure(spec)
+@pytest.mark.parametrize("inputs", [("conv1", "conv2"), ("conv2", "conv1")])
+def test_a_row_with_several_inputs_sees_their_widest_field(inputs):
+    narrow, wide = Conv("conv1", 2, 3, padding=1), Conv("conv2", 2, 7, padding=3, inputs=("image",))
+    *_, both, _, _ = measure(spec_of(narrow, wide, Relu("relu2", inputs=inputs)))
     assert both.field.size == 7
     assert both.input == both.output == (4, 16, 16)
 

@@ -1,13 +1,18 @@
+import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from alexnet.cli import main
+from alexnet.data.shards import write_shard
 from alexnet.weights import Weights, save_weights
 
 
@@ -69,3 +74,64 @@ def photos(tmp_path: Path, tiny_weights: Weights) -> Path:
                 pixels = rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{number}.png")
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def respelled(tmp_path: Path, weights_file: Path) -> Callable[[Callable[[dict[str, np.ndarray]], None]], Path]:
+    """A copy of the tiny weights with the same metadata, whose tensors went through a function that changes them."""
+
+    def respell(change: Callable[[dict[str, np.ndarray]], None]) -> Path:
+        with safe_open(weights_file, framework="np") as file:
+            metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        change(tensors)
+        save_file(tensors, tmp_path / "respelled.safetensors", metadata)
+        return tmp_path / "respelled.safetensors"
+
+    return respell
+
+
+def _reshape(tensors: dict[str, np.ndarray]) -> None:
+    tensors["conv2.bias"] = np.zeros(9, np.float32)
+
+
+def _spoil(tensors: dict[str, np.ndarray]) -> None:
+    tensors["conv2.bias"][0] = np.nan
+
+
+SPOILED: dict[str, tuple[Callable[[dict[str, np.ndarray]], object], str]] = {
+    "missing key": (lambda tensors: tensors.pop("fc3.bias"), "missing fc3.bias"),
+    "extra key": (lambda tensors: tensors.update(odd=np.zeros(3, np.float32)), "unknown odd"),
+    "mis-shaped": (_reshape, "of another shape conv2.bias is (9,), not (8,)"),
+    "no number": (_spoil, "NaN or infinity in conv2.bias"),
+    "mean image gone": (lambda tensors: tensors.pop("preprocessing.mean_image"), "mean image"),
+}
+
+
+@pytest.fixture(params=SPOILED)
+def spoiled_weights(request: pytest.FixtureRequest, respelled) -> tuple[Path, str]:
+    """Weights with something wrong, and the words that say what."""
+    change, words = SPOILED[request.param]
+    return respelled(change), words
+
+
+@pytest.fixture
+def cut_shard(tmp_path: Path) -> Callable[[str, float], Path]:
+    """The first share of a shard of twelve pictures in three classes, as `.tar` or `.tar.gz`."""
+
+    def cut(suffix: str, share: float) -> Path:
+        def samples() -> Iterator[tuple[str, bytes, str, int]]:
+            rng = np.random.default_rng(0)
+            for number in range(12):
+                file = BytesIO()
+                Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(file, "png")
+                yield f"{number:03d}", file.getvalue(), "png", number % 3
+
+        write_shard(tmp_path / "whole", samples())
+        content = (tmp_path / "whole").read_bytes()
+        if suffix == ".tar.gz":
+            content = gzip.compress(content, mtime=0)
+        path = tmp_path / f"pictures{suffix}"
+        path.write_bytes(content[: int(len(content) * share)])
+        return path
+
+    return cut

@@ -26,8 +26,9 @@ NETS = {
 
 
 def assert_drawn_from_normal(values: torch.Tensor, std: float) -> None:
-    """Mean, spread and fourth moment within five standard errors of N(0, std^2)."""
-    values, n = values.double().flatten() / std, values.numel()
+    """Mean, spread and fourth moment of up to a million values within five standard errors of N(0, std^2)."""
+    values = values.flatten()[:1_000_000].double() / std
+    n = len(values)
     assert abs(values.mean()) < 5 / sqrt(n)
     assert abs(values.square().mean() - 1) < 5 * sqrt(2 / n)
     assert abs(values.pow(4).mean() - 3) < 5 * sqrt(96 / n)
@@ -52,7 +53,7 @@ def test_rows_that_do_not_say_start_as_pytorch_does():
         bound = 1 / sqrt(prod(row.weight.shape[1:]))
         for drawn in (row.weight, row.bias):
             assert 0.9 * bound < drawn.abs().max() <= bound
-        assert row.weight.std() == pytest.approx(bound / sqrt(3), rel=0.02)
+        assert row.weight.std().item() == pytest.approx(bound / sqrt(3), rel=0.02)
 
 
 @pytest.mark.parametrize("row", [Conv("row", 4, 3), Local("row", 4, 3), Fc("row", 4), Fc("row", 3, groups=3)])

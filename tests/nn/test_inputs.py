@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from alexnet.data.color import apply_noise, mix_noise
-from alexnet.nn import InputLayer, add_color_noise
+from alexnet.nn import InputLayer, add_color_noise_
 from alexnet.preprocess import Preprocessing, normalize
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -75,17 +75,18 @@ def test_mean_and_std_are_no_part_of_the_weights():
 # Facts, section 12.
 def test_golden_numbers_of_the_color_noise():
     noise = torch.from_numpy(mix_noise(np.ones((1, 3)), STDEVS, EIGENVECTORS))
-    added = add_color_noise(torch.zeros(1, 3, 1, 1), noise, 0.1).flatten() * 1.1
+    added = add_color_noise_(torch.zeros(1, 3, 1, 1), noise, 0.1).flatten() * 1.1
     torch.testing.assert_close(added, torch.tensor([-8.681426, -8.715256, -3.824875]), rtol=0, atol=2e-6)
     noise = torch.from_numpy(mix_noise(np.array([[0.0, 0.0, 1.0]]), STDEVS, EIGENVECTORS))
     pixel = torch.tensor([100.0, 50.0, -20.0]).view(1, 3, 1, 1)
     golden = torch.tensor([84.670515, 39.075657, -24.735832])
-    torch.testing.assert_close(add_color_noise(pixel, noise, 0.1).flatten(), golden, rtol=0, atol=1e-5)
+    torch.testing.assert_close(add_color_noise_(pixel, noise, 0.1).flatten(), golden, rtol=0, atol=1e-5)
 
 
-def test_every_image_gets_its_own_offset_all_over():
+def test_every_image_gets_its_own_offset_all_over_and_in_place():
     images, noise = torch.randn(2, 3, 4, 5), torch.randn(2, 3)
-    found = add_color_noise(images, noise, 0.3)
+    found = images.clone()
+    assert add_color_noise_(found, noise, 0.3) is found
     for n, c in product(range(2), range(3)):
         torch.testing.assert_close(found[n, c], (images[n, c] + 0.3 * noise[n, c]) / 1.3)
     np.testing.assert_allclose(found, apply_noise(images.numpy(), noise.numpy(), 0.3), rtol=1e-5, atol=1e-6)
@@ -100,6 +101,16 @@ def test_noise_is_mixed_in_between_mean_and_std(preprocessing):
     expected = apply_noise(normalize(images, preprocessing) * std, own, 0.1) / std
     found = InputLayer(preprocessing)(torch.from_numpy(images), torch.from_numpy(noise), 0.1)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("preprocessing", PREPROCESSINGS[:4])
+def test_images_and_noise_are_left_alone(preprocessing, dtype):
+    images, noise = torch.from_numpy(crops(15)).to(dtype), torch.ones(3, 3)
+    before = images.clone()
+    InputLayer(preprocessing)(images, noise, 0.1)
+    assert torch.equal(images, before)
+    assert torch.equal(noise, torch.ones(3, 3))
 
 
 def test_a_coefficient_of_zero_adds_nothing():

@@ -9,12 +9,6 @@ from alexnet.arch.shapes import conv_extent
 from alexnet.nn.layers import FarEdgeConv2d, FlatLinear, GroupedLinear, Local2d, SameMapNorm, TestScaledDropout
 
 
-@pytest.fixture(autouse=True)
-def _one_thread(_repeatable_torch: None) -> None:
-    """Thousands of tiny operations: a second thread would only be waited for."""
-    torch.set_num_threads(1)
-
-
 def randn(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64)
 
@@ -48,7 +42,7 @@ def conv_by_loops(
 
 def far_edge_conv(channels: int, filters: int, size: int, k: int, stride: int, padding: int, groups: int = 1):
     count, far = conv_extent(size, k, stride, padding, "ceil")
-    conv = FarEdgeConv2d(channels, filters, k, stride=stride, padding=padding, far=far, groups=groups)
+    conv = FarEdgeConv2d(channels, filters, k, stride=stride, edges=(padding, far) * 2, groups=groups)
     return conv.double(), count
 
 
@@ -141,7 +135,7 @@ def local_by_loops(local: Local2d, x: Tensor, stride: int, padding: int) -> Tens
 
 def local2d(channels: int, filters: int, size: int, k: int, stride: int, padding: int, rounding="floor") -> Local2d:
     count, far = conv_extent(size, k, stride, padding, rounding)
-    local = Local2d(channels, (filters, count, count), k, stride=stride, padding=padding, far=far).double()
+    local = Local2d(channels, (filters, count, count), k, stride=stride, edges=(padding, far) * 2).double()
     nn.init.normal_(local.bias)
     return local
 

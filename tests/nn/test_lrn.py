@@ -6,12 +6,6 @@ from alexnet.nn import LocalResponseNorm
 from alexnet.nn.lrn import window_band
 
 
-@pytest.fixture(autouse=True)
-def _one_thread(_repeatable_torch: None) -> None:
-    """Thousands of tiny operations: a second thread would only be waited for."""
-    torch.set_num_threads(1)
-
-
 def lrn_by_loops(
     x: Tensor, size: int, alpha: float, beta: float, k: float, groups: int = 1, alpha_over_size: bool = True
 ) -> Tensor:

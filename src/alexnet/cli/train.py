@@ -1,5 +1,6 @@
 """`alexnet train DATA`."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +24,9 @@ def train(
     lr: Annotated[float | None, typer.Option(help="First rate of the weights; the other rates scale with it.")] = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp32 or bf16.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode images.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")] = (
+        os.cpu_count() or 1
+    ),
     seed: Annotated[int | None, typer.Option(min=0, help="Of all randomness; default: 0.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     limit_train_batches: Annotated[int | None, typer.Option(min=1, help="Steps an epoch at most.")] = None,

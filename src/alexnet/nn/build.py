@@ -118,20 +118,24 @@ def build_row(shape: RowShape, *, in_place: bool = False) -> nn.Module:
 
     `in_place`: nobody else needs this row's input, so that it may be overwritten.
     """
-    channels, height, _ = shape.input
+    channels, height, width = shape.input
     match row := shape.row:
         case Conv() | Local():
-            _, far = conv_extent(height, row.kernel_size, row.stride, row.padding, row.rounding)
-            place = {"stride": row.stride, "padding": row.padding, "far": far}
+            bottom, right = (
+                conv_extent(side, row.kernel_size, row.stride, row.padding, row.rounding)[1] for side in (height, width)
+            )
+            edges = (row.padding, right, row.padding, bottom)
             module: nn.Module
             if isinstance(row, Local):
-                module = Local2d(channels, cast(Shape, shape.bias), row.kernel_size, **place)
+                module = Local2d(channels, cast(Shape, shape.bias), row.kernel_size, stride=row.stride, edges=edges)
             elif row.rounding == "floor":
                 module = nn.Conv2d(
                     channels, row.out_channels, row.kernel_size, row.stride, row.padding, groups=row.groups
                 )
             else:
-                module = FarEdgeConv2d(channels, row.out_channels, row.kernel_size, groups=row.groups, **place)
+                module = FarEdgeConv2d(
+                    channels, row.out_channels, row.kernel_size, stride=row.stride, edges=edges, groups=row.groups
+                )
         case Fc(groups=1):
             module = FlatLinear(prod(shape.input), row.out_features)
         case Fc():

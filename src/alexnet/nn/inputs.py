@@ -19,6 +19,7 @@ class InputLayer(nn.Module):
     def __init__(self, preprocessing: Preprocessing) -> None:
         super().__init__()
         self.scale, self.reverse = preprocessing.scale, preprocessing.channel_order == "BGR"
+        self.unit_std = preprocessing.std == (1.0, 1.0, 1.0)
         mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1)
         if preprocessing.mean_image is not None:
             crop = preprocessing.crop
@@ -30,20 +31,23 @@ class InputLayer(nn.Module):
     def forward(self, images: Tensor, noise: Tensor | None = None, coefficient: float = 0.0) -> Tensor:
         """float32 (N, 3, c, c) in the memory format of `images`.
 
-        `noise` (N, 3), RGB in grey levels, is mixed in as `add_color_noise` does with `coefficient`.
+        `noise` (N, 3), RGB in grey levels, is mixed in as `add_color_noise_` does with `coefficient`.
         """
-        x = self._ordered(images).float() * self.scale - self.mean
+        x = self._ordered(images).to(torch.float32, copy=True)  # a copy: the rest works in place
+        if self.scale != 1:
+            x *= self.scale
+        x -= self.mean
         if noise is not None and coefficient:
-            x = add_color_noise(x, self._ordered(noise) * self.scale, coefficient)
-        return x / self.std
+            x = add_color_noise_(x, self._ordered(noise) * self.scale, coefficient)
+        return x if self.unit_std else x.div_(self.std)
 
     def _ordered(self, rgb: Tensor) -> Tensor:
         return rgb.flip(1) if self.reverse else rgb
 
 
-def add_color_noise(x: Tensor, noise: Tensor, coefficient: float) -> Tensor:
-    """x <- (x + coefficient * noise) / (1 + coefficient), `noise` (N, 3) one offset a channel of each image.
+def add_color_noise_(x: Tensor, noise: Tensor, coefficient: float) -> Tensor:
+    """x <- (x + coefficient * noise) / (1 + coefficient) in place, `noise` (N, 3) one offset a channel of each image.
 
     Source: 2012 release, convdata.py, with the division that the paper leaves out; draws: `data.color.draw_noise`.
     """
-    return (x + coefficient * noise[:, :, None, None]) / (1 + coefficient)
+    return x.add_(noise[:, :, None, None], alpha=coefficient).div_(1 + coefficient)

@@ -9,19 +9,21 @@ from torch.nn import functional as F
 
 from alexnet.nn.divisive import Window, divide_by_window
 
+Edges = tuple[int, int, int, int]
+
 
 class FarEdgeConv2d(nn.Conv2d):
     """A convolution whose padding may be larger at the bottom and right, where the 2012 code rounds sizes up.
 
-    `far` extra zero pixels follow the image below and to the right of the even `padding`.
+    `edges`: zero pixels around the image, (left, right, top, bottom).
     Source: 2012 release, layer.py (modulesX) and the filter_acts kernels: pixels outside the image read as zero.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int, padding: int, far: int, groups: int
+        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int, edges: Edges, groups: int
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride=stride, padding=0, groups=groups)
-        self.edges = (padding, far, padding, far)
+        self.edges = edges
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, out_channels, H', W')."""
@@ -32,15 +34,15 @@ class Local2d(nn.Module):
     """A convolution with its own filters and biases at every output position.
 
     weight: (positions, out_channels, in_channels, k, k), positions in row order; bias: (out_channels, H', W').
+    `edges`: zero pixels around the image, (left, right, top, bottom).
     Source: 2012 release, layer type `local`.
     """
 
     def __init__(
-        self, in_channels: int, output: tuple[int, int, int], kernel_size: int, *, stride: int, padding: int, far: int
+        self, in_channels: int, output: tuple[int, int, int], kernel_size: int, *, stride: int, edges: Edges
     ) -> None:
         super().__init__()
-        self.output, self.kernel_size, self.stride = output, kernel_size, stride
-        self.edges = (padding, far, padding, far)
+        self.output, self.kernel_size, self.stride, self.edges = output, kernel_size, stride, edges
         positions = output[1] * output[2]
         self.weight = nn.Parameter(torch.empty(positions, output[0], in_channels, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(output))

@@ -44,18 +44,17 @@ def save_checkpoint(
             raise OSError(f"{folder / CHECKPOINT} cannot be written: {str(error).splitlines()[0]}") from error
 
 
-def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, Tensor], dict[str, Tensor]]:
-    """(progress, weights, velocities) of the run folder's checkpoint, on the CPU.
+def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, Tensor], dict[str, Tensor]] | None:
+    """(progress, weights, velocities) of the run folder's checkpoint, on the CPU; None before the first one.
 
     Raises:
-        WeightsError: there is none, or it is damaged.
+        WeightsError: it is damaged.
     """
     path = folder / CHECKPOINT
-    if not path.is_file():
-        raise WeightsError(f"{folder}: no {CHECKPOINT} to resume from; start the run again without --resume")
+    if not path.exists():
+        return None
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         return Progress(**saved["progress"]), saved["weights"], saved["velocities"]
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(f"{path}: damaged ({reason}); start the run again without --resume") from error
+        raise WeightsError(f"{path}: damaged; delete it, and --resume begins the run anew") from error

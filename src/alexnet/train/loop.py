@@ -20,6 +20,8 @@ from alexnet.train.sgd import Sgd2012
 
 STEPS_PER_RECORD = 20
 
+WHAT_HELPS = "what was saved before is kept, begin another run with a lower --lr"
+
 
 class Advance(Protocol):
     """What work calls as it gets on."""
@@ -66,7 +68,7 @@ class Trainer:
 
         All randomness follows from seed and step, so that a resumed run repeats what an uninterrupted one does.
         """
-        torch.manual_seed((self.seed << 40) + step)
+        torch.manual_seed(((self.seed << 40) + step) % 2**64)
         progress = recipe_progress(self.recipe, step, self.total_steps)
         self.optimizer.set_rates(progress, plateaus)
         images, labels, noise = (self._to_device(array) for array in (batch.images, batch.labels, batch.noise))
@@ -87,6 +89,16 @@ class Trainer:
         """The rates now in force, of the classifier's weights and biases, as logs show them."""
         last = self.net.spec.classifier.name
         return {name: self.optimizer.rates[f"{last}.{kind}"] for name, kind in (("lr", "weight"), ("lr_bias", "bias"))}
+
+    def check_finite(self, step: int) -> None:
+        """Refuse to save what the update before `step` has spoiled: the loss shows it only one step later.
+
+        Raises:
+            RunError: a parameter or a velocity is not a finite number.
+        """
+        kept = (*self.net.state_dict().values(), *self.optimizer.velocities().values())
+        if not all(bool(tensor.isfinite().all()) for tensor in kept):
+            raise RunError(f"the weights are no numbers any more after step {step}; {WHAT_HELPS}")
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """The present parameters as arrays of their own."""
@@ -121,7 +133,7 @@ class Meter:
         """
         loss = float(self._loss) / self.images
         if not -torch.inf < loss < torch.inf:
-            raise RunError(f"the loss is {loss} at step {step}; the last checkpoint is kept, try a lower --lr")
+            raise RunError(f"the loss is {loss} at step {step}; {WHAT_HELPS}")
         values = {
             "loss": loss,
             "top1_error": float(self._wrong) / self.images,
@@ -142,8 +154,8 @@ def train_epoch(
 ) -> int:
     """Train on `batches` from `step` on; the step after the last.
 
-    `record(step, means)` is called every 20 steps and at the end, with the means since the call before; whatever state
-    is saved in it has been checked to be finite.
+    `record(step, means)` is called every 20 steps and at the end, with the means since the call before; the losses
+    until then have been checked to be finite.
 
     Raises:
         RunError: the loss is not a finite number.

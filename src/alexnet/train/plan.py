@@ -14,13 +14,13 @@ from alexnet.arch.spec import Spec
 from alexnet.data.loader import LoaderOptions, TrainLoader
 from alexnet.data.splits import DataSet
 from alexnet.data.statistics import Statistics, cached_statistics
-from alexnet.errors import InputError
+from alexnet.errors import DataError, InputError
 from alexnet.nn import InputLayer, Net, build
 from alexnet.preprocess import Preprocessing, Resize
-from alexnet.recipes import Recipe, default_recipe, find_recipe
+from alexnet.recipes import Plateau, Recipe, default_recipe, find_recipe
 from alexnet.train.device import pick_device, pick_precision
 from alexnet.train.loop import Observer, Trainer
-from alexnet.train.options import RunOptions
+from alexnet.train.options import RunOptions, describe_data
 from alexnet.weights import Weights, find_weights
 
 INTERPOLATION = "bilinear"
@@ -54,11 +54,7 @@ class Plan:
         return {
             "net": spec_to_json(self.spec),
             "recipe": self.recipe.to_json(),
-            "data": {
-                "name": self.dataset.name,
-                "classes": len(self.dataset.classes),
-                "images": {name: len(split) for name, split in self.dataset.splits.items()},
-            },
+            "data": describe_data(self.dataset),
             "machine": {
                 "alexnet": __version__,
                 "torch": torch.__version__,
@@ -81,6 +77,7 @@ def make_plan(options: RunOptions, dataset: DataSet, observer: Observer, *, devi
     seed = options.seed or 0
     parent = find_weights(options.weights) if options.weights else None
     recipe = _recipe(options, parent)
+    _check_splits(dataset, recipe)
     spec = _spec(options, parent, len(dataset.classes))
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = _net(spec, parent, seed)
@@ -118,6 +115,21 @@ def _recipe(options: RunOptions, parent: Weights | None) -> Recipe:
     return recipe if options.lr is None else recipe.with_lr(options.lr)
 
 
+def _check_splits(dataset: DataSet, recipe: Recipe) -> None:
+    """Refuse data without the images that training, or this recipe, cannot do without."""
+    has = ", ".join(dataset.splits)
+    if "train" not in dataset.splits:
+        raise DataError(
+            f"{dataset.name} has no train images, it has {has}; give a folder with train images too, "
+            "or rename a shard to train-* to train on it"
+        )
+    if isinstance(recipe.rates.weights, Plateau) and "val" not in dataset.splits:
+        raise DataError(
+            f"recipe {recipe.name} lowers its rate by the validation error, but {dataset.name} has no val images, "
+            f"it has {has}; choose another --recipe"
+        )
+
+
 def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec:
     if parent is None:
         return find(options.net or DEFAULT_NET, num_classes=num_classes)
@@ -128,7 +140,7 @@ def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec
 
 def _net(spec: Spec, parent: Weights | None, seed: int) -> Net:
     """A new net; from `parent` every row is taken over, the last one only where it tells as many classes apart."""
-    net = build(spec, seed=seed)
+    net = build(spec, seed=seed % 2**64)
     if parent:
         fresh = () if spec.num_classes == parent.spec.num_classes else (f"{spec.classifier.name}.",)
         tensors = {key: torch.from_numpy(tensor) for key, tensor in parent.tensors.items() if not key.startswith(fresh)}

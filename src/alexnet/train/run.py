@@ -4,6 +4,7 @@ The folder holds run.json (what was asked for), statistics.npz, metrics.jsonl, c
 last.safetensors and, where there is a validation split, best.safetensors.
 """
 
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,18 +15,20 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+import numpy as np
+
 from alexnet.data.datasets import open_data
 from alexnet.engines import open_engine
-from alexnet.errors import MissingExtraError, RunError
+from alexnet.errors import InputError, MissingExtraError, RunError
 from alexnet.evaluate import Evaluation, evaluate
 from alexnet.pictures import draw_curves
 from alexnet.predict import Classifier
 from alexnet.recipes import Plateau
 from alexnet.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from alexnet.train.log import MetricsLog, read_metrics
-from alexnet.train.loop import Observer, train_epoch
+from alexnet.train.loop import WHAT_HELPS, Observer, train_epoch
 from alexnet.train.memory import keep_memory
-from alexnet.train.options import RunOptions, begin_folder, stored_options
+from alexnet.train.options import RunOptions, begin_folder, check_unused, stored_options
 from alexnet.train.plan import Plan, make_plan
 from alexnet.weights import Weights, save_weights
 from alexnet.weights.probe import probe_view
@@ -67,18 +70,24 @@ def train(
         RunError: the loss is not a finite number.
         OSError: the disk is full or the folder is read-only.
     """
-    if keep_memory():
-        observer.say("memory is kept for reuse, which speeds up training on CPUs; ALEXNET_KEEP_MEMORY=0 turns it off")
+    keeps_memory = keep_memory()
+    if resume and not out:
+        raise InputError("--resume continues the run in --out; say which folder that is")
     dataset = open_data(options.data)
     folder = Path(out) if out else Path("runs") / f"{Path(dataset.name).name}-{datetime.now():%Y%m%d-%H%M%S}"
     if resume:
-        options = stored_options(folder, options)
+        options = stored_options(folder, options, dataset)
+    else:
+        check_unused(folder)
     plan = make_plan(options, dataset, observer, device=device, workers=workers)
     run = (_resumed if resume else _begun)(plan, folder, options, observer)
+    if keeps_memory:
+        observer.say("memory is kept for reuse, which speeds up training on CPUs; ALEXNET_KEEP_MEMORY=0 turns it off")
     try:
         return run.train()
-    except (KeyboardInterrupt, RunError):
-        observer.say(f"stopped; the run goes on with: alexnet train {options.data} --out {folder} --resume")
+    except (KeyboardInterrupt, OSError):  # a loss that is not a number would come again
+        command = shlex.join(["alexnet", "train", options.data, "--out", str(folder), "--resume"])
+        observer.say(f"stopped; the run goes on with: {command}")
         raise
 
 
@@ -90,9 +99,11 @@ def _begun(plan: Plan, folder: Path, options: RunOptions, observer: Observer) ->
 
 
 def _resumed(plan: Plan, folder: Path, _: RunOptions, observer: Observer) -> "_Run":
-    progress, weights, velocities = load_checkpoint(folder)
-    plan.trainer.net.load_state_dict(weights)
-    plan.trainer.optimizer.load_velocities(velocities)
+    progress = Progress()
+    if found := load_checkpoint(folder):  # else it was stopped before its first
+        progress, weights, velocities = found
+        plan.trainer.net.load_state_dict(weights)
+        plan.trainer.optimizer.load_velocities(velocities)
     observer.say(f"resumed {folder} at step {progress.step:,} of {plan.total_steps:,}")
     return _Run(plan, folder, progress, observer)
 
@@ -140,7 +151,8 @@ class _Run:
 
     def _record(self, step: int, epoch: int, means: dict[str, float]) -> None:
         self.log.add({"step": step, "epoch": epoch + 1, "split": "train", **means, **self.plan.trainer.rates()})
-        if monotonic() - self.saved_at > SECONDS_PER_CHECKPOINT:
+        ends_epoch = step % self.plan.steps_per_epoch == 0  # then all is saved anyway, after the errors are measured
+        if not ends_epoch and monotonic() - self.saved_at > SECONDS_PER_CHECKPOINT:
             self.progress.step = step
             self._save_checkpoint()
 
@@ -186,12 +198,18 @@ class _Run:
 
     def _save_checkpoint(self) -> None:
         trainer = self.plan.trainer
+        trainer.check_finite(self.progress.step)
         save_checkpoint(self.folder, self.progress, trainer.net.state_dict(), trainer.optimizer.velocities())
         self.saved_at = monotonic()
 
     def _classifier(self, found: Evaluation | None = None) -> Classifier:
-        """The present weights as users will get them, with the errors `found` and the probe's logits."""
+        """The present weights as users will get them, with the errors `found` and the probe's logits.
+
+        Raises:
+            RunError: weights or logits that are not finite numbers.
+        """
         plan = self.plan
+        plan.trainer.check_finite(self.progress.step)
         weights = Weights(
             spec=plan.spec,
             classes=plan.dataset.classes,
@@ -202,6 +220,8 @@ class _Run:
         )
         engine = open_engine("torch", weights)
         logits = engine.logits(probe_view(plan.preprocessing))[0]
+        if not np.isfinite(logits).all():
+            raise RunError(f"the net's answers are no numbers after step {self.progress.step}; {WHAT_HELPS}")
         return Classifier(weights=replace(weights, probe={"logits": logits.tolist()}), engine=engine)
 
     def _errors(self, found: Evaluation) -> Mapping[str, Any]:

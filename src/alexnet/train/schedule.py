@@ -30,7 +30,9 @@ def recipe_progress(recipe: Recipe, step: int, total_steps: int) -> float:
     if not recipe.hold_steps or not isinstance(weights, Steps) or not weights.drops:
         return progress
     first_drop = weights.drops[0][0]
-    held = max(first_drop, min(recipe.hold_steps / total_steps, MOST_OF_THE_RUN))
+    held = min(recipe.hold_steps / total_steps, MOST_OF_THE_RUN)
+    if held <= first_drop:
+        return progress
     if progress < held:
         return progress * first_drop / held
     return first_drop + (progress - held) * (1 - first_drop) / (1 - held)

@@ -1,0 +1,96 @@
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.arch.spec import Conv, Dropout, Fc, Relu, Softmax, Spec
+from alexnet.data.datasets import open_data
+from alexnet.data.splits import DataSet
+from alexnet.nn import Net, build
+from alexnet.train import run as run_module
+from alexnet.train.memory import SWITCH
+
+COLOURS = {"blue": (40, 70, 200), "green": (60, 180, 70), "red": (200, 50, 60)}
+IMAGES_PER_CLASS = 32
+
+
+@pytest.fixture(autouse=True)
+def _memory_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told to the C library would hold for all tests after this one."""
+    monkeypatch.setenv(SWITCH, "0")
+
+
+class Watching:
+    """An observer that keeps the news, and presses Ctrl-C after so many steps where asked to."""
+
+    def __init__(self, *, stop_after: int | None = None) -> None:
+        self.news: list[str] = []
+        self.work: list[tuple[str, int]] = []  # (description, images that were announced and then came)
+        self.steps, self._stop_after = 0, stop_after
+
+    def say(self, line: str) -> None:
+        self.news.append(line)
+
+    @contextmanager
+    def progress(self, description: str, total: int, unit: str) -> Iterator[Callable[..., None]]:
+        done = 0
+
+        def advance(count: int = 1, note: str = "") -> None:
+            nonlocal done
+            done += count
+            if description.startswith("epoch"):
+                self.steps += 1
+                if self.steps == self._stop_after:
+                    raise KeyboardInterrupt
+
+        yield advance
+        assert unit == "images"
+        if not (description.startswith("mean") and done == 0):  # statistics may be kept from before
+            assert done == total, f"{description}: {total} images were announced, {done} came"
+        self.work.append((description, done))
+
+
+@pytest.fixture
+def watching() -> type[Watching]:
+    return Watching
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of noisy pictures in three colours, 18x18, of which about a tenth is held out."""
+    rng = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("train") / "photos"
+    for name, colour in COLOURS.items():
+        (root / name).mkdir(parents=True)
+        for number in range(IMAGES_PER_CLASS):
+            pixels = np.clip(rng.normal(colour, 40, (18, 18, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number:02d}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def digits() -> DataSet:
+    return open_data("digits")
+
+
+@pytest.fixture
+def small_net() -> Net:
+    """Two weight rows in float64, so that sums by hand agree to many digits."""
+    rows = (
+        Conv("conv1", 2, 3),
+        Relu("relu1"),
+        Dropout("drop1", 0.5),
+        Fc("fc2", 3, weight_std=0.1, bias_init=0.0),
+        Softmax("prob"),
+    )
+    net = build(Spec(name="small", source="a test", input=(3, 5, 5), rows=rows), seed=0)
+    return net.double()
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take longer to draw than such runs to train."""
+    monkeypatch.setattr(run_module, "draw_curves", lambda *_: None)

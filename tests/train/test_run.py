@@ -1,0 +1,388 @@
+"""Whole runs of a small net on small pictures: what they leave behind, and how they go on after an interruption."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from alexnet.data.statistics import Statistics
+from alexnet.errors import InputError, RunError
+from alexnet.evaluate import Evaluation
+from alexnet.predict import load
+from alexnet.train import loop, run
+from alexnet.train.checkpoint import CHECKPOINT, load_checkpoint
+from alexnet.train.log import read_metrics
+from alexnet.train.options import RunOptions
+from alexnet.train.run import BEST, CURVES, LAST, STATISTICS, RunResult, train
+from alexnet.weights import Weights, find_weights, read_weights, save_weights
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+TRAIN_RECORD = {"step", "epoch", "split", "loss", "top1_error", "images_per_second", "lr", "lr_bias"}
+VAL_RECORD = {"step", "epoch", "split", "views", "loss", "top1_error", "top5_error"}
+
+Begin = Callable[..., RunResult]
+
+
+@pytest.fixture
+def begin(tmp_path: Path, photos: Path, watching) -> Begin:
+    """Train the digits net for two epochs of five steps of 16 photos into `tmp_path / name`; `more` are run options."""
+
+    def begin(
+        name: str = "run", observer: Any = None, resume: bool = False, workers: int = 1, **more: Any
+    ) -> RunResult:
+        settings = {"data": str(photos), "net": "digits", "epochs": 2, "batch_size": 16, "precision": "fp32", **more}
+        limited = {"limit_train_batches": 5, **settings}
+        return train(
+            RunOptions(**limited), observer or watching(), out=tmp_path / name, resume=resume, device="cpu", workers=workers
+        )
+
+    return begin
+
+
+@pytest.fixture
+def checkpoint_every_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "STEPS_PER_RECORD", 2)
+    monkeypatch.setattr(run, "SECONDS_PER_CHECKPOINT", -1.0)
+
+
+@pytest.fixture
+def scripted_errors(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], None]:
+    """The validation errors that a run will measure, epoch after epoch."""
+
+    def script(errors: list[float]) -> None:
+        remaining = iter(errors)
+
+        def evaluate(classifiers: Any, split: Any, classes: Any, *, workers: int, progress: Any) -> Evaluation:
+            progress(len(split))
+            return Evaluation(
+                top1_error=next(remaining),
+                top5_error=None,
+                loss=1.0,
+                images=len(split),
+                views="center",
+                images_per_second=1.0,
+            )
+
+        monkeypatch.setattr(run, "evaluate", evaluate)
+
+    return script
+
+
+def measured(folder: Path) -> list[dict[str, Any]]:
+    """The records without what no two runs share."""
+    return [{key: each[key] for key in each if key != "images_per_second"} for each in read_metrics(folder)]
+
+
+def test_a_run_leaves_weights_measurements_and_what_it_was(begin: Begin, photos: Path, tmp_path: Path) -> None:
+    result = begin()
+    folder = tmp_path / "run"
+    assert (result.out, result.steps, result.split) == (folder, 10, "val")
+    assert {path.name for path in folder.iterdir()} == {
+        *("run.json", STATISTICS, "metrics.jsonl", CHECKPOINT, LAST, BEST)
+    }
+    kept = json.loads((folder / "run.json").read_text())
+    assert list(kept) == ["format", "options", "net", "recipe", "data", "machine"]
+    assert kept["options"]["batch_size"] == 16
+    assert kept["recipe"]["name"] == "digits"
+    records = read_metrics(folder)
+    assert [(each["step"], each["epoch"], each["split"]) for each in records] == [
+        *((5, 1, "train"), (5, 1, "val"), (10, 2, "train"), (10, 2, "val"))
+    ]
+    for record in records:
+        assert record.keys() == (TRAIN_RECORD if record["split"] == "train" else VAL_RECORD)
+    assert records[0]["lr_bias"] == 2 * records[0]["lr"]
+    assert result.evaluation is not None
+    assert records[3]["top1_error"] == result.evaluation.top1_error
+    assert result.evaluation.images == kept["data"]["images"]["val"]
+    assert result.best_error == min(records[1]["top1_error"], records[3]["top1_error"])
+
+
+def test_the_weights_carry_their_mean_recipe_errors_and_probe(begin: Begin, tmp_path: Path) -> None:
+    result = begin(recipe="krizhevsky-145")
+    weights = read_weights(tmp_path / "run" / LAST)
+    statistics = Statistics.load(tmp_path / "run" / STATISTICS)
+    np.testing.assert_array_equal(weights.preprocessing.mean_image, statistics.mean_image)
+    assert [info.name for info in weights.classes] == ["blue", "green", "red"]
+    assert weights.recipe is not None
+    assert weights.recipe["name"] == "krizhevsky-145"
+    assert result.evaluation is not None
+    [errors] = weights.errors
+    assert errors == {
+        "data": "photos",
+        "split": "val",
+        "views": "center",
+        "top1_error": result.evaluation.top1_error,
+        "top5_error": None,
+    }
+    assert weights.probe is not None
+    assert len(weights.probe["logits"]) == 3
+
+
+def test_a_bgr_run_stores_its_mean_image_as_bgr(begin: Begin, tmp_path: Path) -> None:
+    begin(recipe="caffe", epochs=1)
+    weights = read_weights(tmp_path / "run" / LAST)
+    statistics = Statistics.load(tmp_path / "run" / STATISTICS)
+    assert weights.preprocessing.channel_order == "BGR"
+    np.testing.assert_array_equal(weights.preprocessing.mean_image, statistics.mean_image[::-1])
+    assert (statistics.mean_image[0] != statistics.mean_image[2]).any()
+
+
+def test_the_same_run_twice_gives_the_same_weights_for_any_number_of_workers(begin: Begin, tmp_path: Path) -> None:
+    begin("one")
+    begin("two", workers=3)
+    begin("other seed", seed=1)
+    one, two, other = (load_file(tmp_path / name / LAST) for name in ("one", "two", "other seed"))
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+    assert not np.array_equal(one["conv3.weight"], other["conv3.weight"])
+
+
+@pytest.mark.usefixtures("checkpoint_every_two_steps")
+@pytest.mark.parametrize(
+    ("stop_after", "goes_on_from"),
+    [(1, 0), (3, 2), (7, 6), (9, 8)],  # every second step is saved, the sixth after the errors of its epoch
+)
+def test_a_resumed_run_equals_the_uninterrupted_one(
+    begin: Begin, watching, tmp_path: Path, stop_after: int, goes_on_from: int
+) -> None:
+    """Six steps an epoch, the last one of fewer images; stopped before, in the middle of and between epochs."""
+    whole = begin("whole", limit_train_batches=None)
+    observer = watching(stop_after=stop_after)
+    with pytest.raises(KeyboardInterrupt):
+        begin("stopped", observer, limit_train_batches=None)
+    assert observer.news[-1].startswith("stopped; the run goes on with: alexnet train ")
+    assert observer.news[-1].endswith(f"--out {tmp_path / 'stopped'} --resume")
+    observer = watching()
+    resumed = begin("stopped", observer, resume=True, limit_train_batches=None)
+    assert observer.news[0] == f"resumed {tmp_path / 'stopped'} at step {goes_on_from} of 12"
+    assert observer.steps == 12 - goes_on_from
+    for name in (LAST, BEST):
+        ours, theirs = (load_file(tmp_path / folder / name) for folder in ("whole", "stopped"))
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[key], theirs[key]) for key in ours), name
+    assert measured(tmp_path / "stopped") == measured(tmp_path / "whole")
+    assert replace(resumed, out=whole.out, evaluation=None) == replace(whole, evaluation=None)
+
+
+@pytest.mark.usefixtures("checkpoint_every_two_steps")
+def test_a_run_stopped_while_its_errors_are_measured_measures_them_when_resumed(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step of an epoch is not saved before its errors are: the resumed run would pass them over."""
+    begin("whole")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(run, "evaluate", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        begin("stopped")
+    begin("stopped", resume=True)
+    assert measured(tmp_path / "stopped") == measured(tmp_path / "whole")
+
+
+def test_a_finished_run_is_left_as_it_is(begin: Begin, watching, tmp_path: Path) -> None:
+    begin()
+    before = (tmp_path / "run" / LAST).read_bytes(), read_metrics(tmp_path / "run")
+    observer = watching()
+    result = begin(observer=observer, resume=True)
+    assert (result.steps, observer.steps, result.evaluation) == (10, 0, None)
+    assert ((tmp_path / "run" / LAST).read_bytes(), read_metrics(tmp_path / "run")) == before
+
+
+def test_data_that_moved_are_found_under_their_new_name(
+    begin: Begin, watching, photos: Path, tmp_path: Path
+) -> None:
+    begin("whole")
+    with pytest.raises(KeyboardInterrupt):
+        begin("stopped", watching(stop_after=7))
+    moved = shutil.copytree(photos, tmp_path / "moved")
+    begin("stopped", resume=True, data=str(moved))
+    ours, theirs = (load_file(tmp_path / folder / LAST) for folder in ("whole", "stopped"))
+    assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+
+
+@pytest.mark.parametrize(
+    ("errors", "best", "written"),
+    [
+        ([0.5, 0.3, 0.4], 0.3, [1, 2]),
+        ([0.5, 0.5, 0.5], 0.5, [1]),  # as good is not better
+        ([0.5, 0.4, 0.1], 0.1, [1, 2, 3]),
+    ],
+)
+def test_the_lowest_validation_error_chooses_the_best_weights(
+    begin: Begin, scripted_errors, monkeypatch: pytest.MonkeyPatch, errors: list[float], best: float, written: list[int],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    scripted_errors(errors)
+    saved = []
+
+    def save(path: Path, weights: Weights) -> None:
+        saved.append((path.name, weights.errors[0]["top1_error"]))
+        save_weights(path, weights)
+
+    monkeypatch.setattr(run, "save_weights", save)
+    result = begin(epochs=3, limit_train_batches=1)
+    assert [error for name, error in saved if name == BEST] == [errors[epoch - 1] for epoch in written]
+    assert [error for name, error in saved if name == LAST] == errors
+    assert result.best_error == best
+    assert find_weights(tmp_path / "run").errors[0]["top1_error"] == best
+
+
+def test_a_test_split_chooses_nothing(begin: Begin, tmp_path: Path) -> None:
+    result = begin(data="digits", limit_train_batches=1)
+    assert result.split == "test"
+    assert result.evaluation is not None
+    assert result.evaluation.images == 359
+    assert result.best_error is None
+    assert not (tmp_path / "run" / BEST).exists()
+    assert read_weights(tmp_path / "run" / LAST).errors[0]["split"] == "test"
+
+
+def test_where_nothing_is_held_out_nothing_is_measured(begin: Begin, photos: Path, tmp_path: Path) -> None:
+    """One picture a class: all of them train."""
+    for folder in photos.iterdir():
+        (tmp_path / "few" / folder.name).mkdir(parents=True)
+        shutil.copy(folder / "00.png", tmp_path / "few" / folder.name)
+    result = begin(data=str(tmp_path / "few"))
+    assert (result.steps, result.split, result.evaluation, result.best_error) == (2, None, None, None)
+    assert read_weights(tmp_path / "run" / LAST).errors == ()
+    assert {each["split"] for each in read_metrics(tmp_path / "run")} == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("errors", "rates"),
+    [
+        # Two epochs without a lower error are a plateau; the fourth plateau ends the run.
+        ([9, 8, 7, *[7] * 8], [1, 1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]),
+        ([9, *[9] * 8], [1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]),
+        # A lower error starts the count anew, also in the middle of it.
+        ([9, 9, 8, 8, 8, 7, *[7] * 6], [1, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001]),
+    ],
+)
+def test_the_paper_s_rate_is_divided_three_times_and_the_fourth_plateau_ends_the_run(
+    begin: Begin, scripted_errors, tmp_path: Path, errors: list[float], rates: list[float]
+) -> None:
+    scripted_errors([error / 10 for error in errors])
+    result = begin(recipe="paper", epochs=90, limit_train_batches=1)
+    assert result.steps == len(rates) == len(errors)
+    found = [each["lr"] for each in read_metrics(tmp_path / "run") if each["split"] == "train"]
+    assert found == pytest.approx([0.01 * rate for rate in rates], rel=1e-9)
+
+
+def test_plateaus_are_counted_on_in_a_resumed_run(begin: Begin, scripted_errors, watching, tmp_path: Path) -> None:
+    scripted_errors([0.9] * 9)
+    with pytest.raises(KeyboardInterrupt):
+        begin(observer=watching(stop_after=5), recipe="paper", epochs=90, limit_train_batches=1)
+    scripted_errors([0.9] * 5)
+    result = begin(resume=True, recipe="paper", epochs=90, limit_train_batches=1)
+    assert result.steps == 9
+    found = [each["lr"] for each in read_metrics(tmp_path / "run") if each["split"] == "train"]
+    assert found == pytest.approx([0.01] * 3 + [0.001] * 2 + [0.0001] * 2 + [0.00001] * 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("lr", [1e9, 1e30])
+def test_a_run_that_diverges_ends_and_its_last_checkpoint_is_good(
+    begin: Begin, watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lr: float
+) -> None:
+    """The rate rises to `lr` with the second epoch; from the first one's checkpoint a sound recipe goes on."""
+    from alexnet.recipes import DIGITS, RECIPES, Rates, Steps
+
+    steep = replace(DIGITS, rates=Rates(Steps(0.01, ((0.5, lr),)), Steps(0.01)))
+    monkeypatch.setitem(RECIPES, "digits", steep)
+    observer = watching()
+    with pytest.raises(RunError, match=r"(at|after) step \d+; what was saved before is kept, .* lower --lr"):
+        begin(observer=observer)
+    assert not any("goes on" in line for line in observer.news)  # it would come to the same end
+    found = load_checkpoint(tmp_path / "run")
+    assert found is not None
+    progress, weights, velocities = found
+    assert progress.step == 5
+    assert all(bool(tensor.isfinite().all()) for tensor in (*weights.values(), *velocities.values()))
+    assert all(np.isfinite(each["loss"]) for each in read_metrics(tmp_path / "run"))
+    monkeypatch.setitem(RECIPES, "digits", DIGITS)
+    assert begin(resume=True).steps == 10
+
+
+def test_answers_that_are_no_numbers_are_not_saved(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights may be finite and still overflow: found where nothing is held out to measure."""
+    monkeypatch.setattr(run.Plan, "measured_split", None)
+    with pytest.raises(RunError, match="after step 1; "):
+        begin(lr=1e30, limit_train_batches=1, epochs=1)
+    assert not (tmp_path / "run" / LAST).exists()
+
+
+def test_a_run_starts_from_another_runs_weights(begin: Begin, photos: Path, tmp_path: Path) -> None:
+    """Ten digits become three colours: every row but the last begins as it ended, and so does the preprocessing."""
+    begin("parent", data="digits", limit_train_batches=1, recipe="krizhevsky-145")
+    parent = find_weights(tmp_path / "parent")
+    begin("child", net=None, weights=str(tmp_path / "parent"), lr=1e-30, recipe="digits")
+    child = find_weights(tmp_path / "child")
+    assert child.preprocessing == parent.preprocessing
+    np.testing.assert_array_equal(child.preprocessing.mean_image, parent.preprocessing.mean_image)
+    assert [info.name for info in child.classes] == ["blue", "green", "red"]
+    for name in child.tensors:
+        if name.startswith("fc5."):
+            assert child.tensors[name].shape[0] == 3
+        else:
+            np.testing.assert_array_equal(child.tensors[name], parent.tensors[name])
+
+
+def test_colours_are_told_apart_after_a_few_epochs(begin: Begin, photos: Path, tmp_path: Path) -> None:
+    result = begin(epochs=8, limit_train_batches=None, lr=0.02)
+    assert result.evaluation is not None
+    assert result.evaluation.top1_error == 0
+    classifier = load(tmp_path / "run")
+    for name in ("blue", "green", "red"):
+        assert classifier.predict(photos / name / "00.png")[0].label == name
+
+
+def test_a_folder_in_use_is_refused_before_any_work(begin: Begin, watching) -> None:
+    begin(limit_train_batches=1, epochs=1)
+    observer = watching()
+    with pytest.raises(InputError, match="already holds a run"):
+        begin(observer=observer)
+    assert (observer.work, observer.news) == ([], [])
+
+
+def test_resuming_needs_the_folder(photos: Path, watching) -> None:
+    with pytest.raises(InputError, match="--resume continues the run in --out"):
+        train(RunOptions(data=str(photos)), watching(), resume=True)
+
+
+def test_the_default_folder_is_named_after_data_and_time(
+    photos: Path, watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = RunOptions(data=str(photos), net="digits", epochs=1, limit_train_batches=1, batch_size=4)
+    result = train(options, watching(), device="cpu", workers=1)
+    [folder] = (tmp_path / "runs").iterdir()
+    assert result.out.resolve() == folder
+    name, day, time = folder.name.split("-")
+    assert (name, len(day), len(time)) == ("photos", 8, 6)
+
+
+def test_curves_are_drawn_where_matplotlib_is(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(run, "draw_curves", lambda records, chance, path: asked.append((records, chance, path)))
+    begin(limit_train_batches=1)
+    [(records, chance, path)] = asked
+    assert records == read_metrics(tmp_path / "run")
+    assert chance == pytest.approx(np.log(3))
+    assert path == tmp_path / "run" / CURVES
+
+
+def test_a_run_goes_without_curves_where_matplotlib_is_missing(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alexnet.errors import MissingExtraError
+
+    def refuse(*_: object) -> None:
+        raise MissingExtraError("matplotlib", "plot")
+
+    monkeypatch.setattr(run, "draw_curves", refuse)
+    assert begin(limit_train_batches=1).steps == 2
