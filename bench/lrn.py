@@ -12,8 +12,8 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
+from alexnet.memory import keep_memory
 from alexnet.nn import LocalResponseNorm
-from alexnet.train.memory import keep_memory
 
 SHAPES = {"norm1": (64, 96, 55, 55), "norm2": (64, 256, 27, 27)}
 SIZE, ALPHA, BETA, K = 5, 1e-4, 0.75, 2.0

@@ -30,12 +30,12 @@ def measure(net: str, stock: bool, precision: str, keep: bool) -> float:
     from torch import Tensor, nn
 
     from alexnet.data.loader import Batch
+    from alexnet.memory import keep_memory
     from alexnet.nn import InputLayer, LocalResponseNorm, create
     from alexnet.nn.layers import SameMapNorm
     from alexnet.preprocess import Preprocessing
     from alexnet.recipes import KRIZHEVSKY_145
     from alexnet.train.loop import Trainer
-    from alexnet.train.memory import keep_memory
 
     class TowerNorm(nn.Module):
         """torch's LRN on each tower."""

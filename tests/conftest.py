@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from alexnet.weights import Weights
 
 ROOT = Path(__file__).resolve().parent.parent
-THREADS = (
-    2  # the same on a laptop and a server; torch reads the variable when it is first imported, and so do subprocesses
-)
-os.environ["OMP_NUM_THREADS"] = str(THREADS)
+THREADS = 2  # on a laptop and a server alike
+os.environ["OMP_NUM_THREADS"] = str(THREADS)  # torch reads it when it is first imported, subprocesses too
+os.environ["ALEXNET_KEEP_MEMORY"] = "0"  # what one test tells the C library would hold for all after it
 
 
 @pytest.fixture(scope="session", autouse=True)

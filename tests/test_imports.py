@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "alexnet"
 # A room imports what stands before it, line by line and from left to right; nothing else of this package.
 # `alexnet` is the public face, for rooms that use the package as its users do.
 LEVELS = (
-    "errors atomic arch recipes",
+    "errors atomic memory arch recipes",
     "data metrics interop describe nn",
     "weights",
     "export engines compress",
@@ -27,7 +27,7 @@ ORDER = " ".join(LEVELS).split()
 ONE_ROOM = {"preprocess": "data"}  # the part of data that travels with weights: a file beside its folder
 EXEMPT = {"__init__", "__main__"}  # the face loads its names when they are used; the other starts cli
 
-TORCH_FREE = {"errors", "atomic", "arch", "recipes", "data", "metrics", "interop", "describe", "weights"}
+TORCH_FREE = {"errors", "atomic", "memory", "arch", "recipes", "data", "metrics", "interop", "describe", "weights"}
 TORCH = {"torch", "torchvision", "torchaudio", "safetensors.torch", "onnx2torch", "timm"}
 BANNED = {
     "data": {"arch", "nn"},  # data knows no network

@@ -87,9 +87,7 @@ def test_json_spells_every_kind_of_schedule() -> None:
 def rates_of(recipe: Recipe) -> list[float]:
     """Every rate that the recipe can come to, in a fixed order."""
     schedules = [
-        schedule
-        for rates in (recipe.rates, *recipe.row_rates.values())
-        for schedule in (rates.weights, rates.biases)
+        schedule for rates in (recipe.rates, *recipe.row_rates.values()) for schedule in (rates.weights, rates.biases)
     ]
     later = [rate for each in schedules if isinstance(each, Steps) for _, rate in each.drops]
     return [schedule.base for schedule in schedules] + later

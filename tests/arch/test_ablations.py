@@ -126,8 +126,10 @@ def test_ungrouped_joins_convs_and_norm_windows(net):
     assert names(spec) == names(NETS[net])
 
 
-def test_without_talk_the_towers_meet_at_fc8_alone():
-    spec = find("krizhevsky-145+no-talk")
+@pytest.mark.parametrize("net", ["krizhevsky-145", "paper-2012", "caffe", "caffenet"])
+def test_without_talk_the_towers_meet_at_fc8_alone(net):
+    spec = find(f"{net}+no-talk")
+    assert {row.groups for row in spec.rows if isinstance(row, Lrn)} == {2}
     groups = {row.name: row.groups for row in spec.rows if isinstance(row, Conv | Fc)}
     assert groups == {
         "conv1": 1,  # both towers see the image

@@ -55,3 +55,32 @@ def test_a_damaged_image_is_named(run, photos: Path, weights_file: Path) -> None
     finished = run("evaluate", photos, "--weights", weights_file)
     assert finished.status == 2
     assert "blue/0.png" in finished.error
+
+
+def test_spoiled_weights_are_one_line(run, photos: Path, spoiled_weights: tuple[Path, str]) -> None:
+    path, words = spoiled_weights
+    finished = run("evaluate", photos, "--weights", path, "--json")
+    assert finished.status == 2
+    assert str(path) in finished.error
+    assert words in finished.error
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_a_shard_cut_in_the_middle_is_named(run, cut_shard, weights_file: Path, suffix: str) -> None:
+    finished = run("evaluate", cut_shard(suffix, 0.5), "--weights", weights_file, "--json")
+    assert finished.status == 2
+    assert f"pictures{suffix}" in finished.error
+
+
+def test_a_copy_of_weights_is_read_as_the_original(run, photos: Path, respelled) -> None:
+    """So what spoiled weights are refused for is what was spoiled in them."""
+    copied = respelled(lambda tensors: None)
+    assert run("evaluate", photos, "--weights", copied, "--json").json["images"] == 12
+
+
+@pytest.mark.parametrize("make", [lambda folder: None, Path.mkdir], ids=["missing", "empty"])
+def test_a_folder_without_data_is_named(run, tmp_path: Path, weights_file: Path, make) -> None:
+    make(tmp_path / "data")
+    finished = run("evaluate", tmp_path / "data", "--weights", weights_file, "--json")
+    assert finished.status == 2
+    assert str(tmp_path / "data") in finished.error

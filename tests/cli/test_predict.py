@@ -67,3 +67,31 @@ def test_an_image_can_come_through_a_pipe(photo: Path, weights_file: Path) -> No
     done = subprocess.run(command, input=photo.read_bytes(), capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     assert json.loads(done.stdout)["predictions"][0]["path"] == "-"
+
+
+def test_spoiled_weights_are_one_line(run, photo: Path, spoiled_weights: tuple[Path, str]) -> None:
+    path, words = spoiled_weights
+    finished = run("predict", photo, "--weights", path, "--json")
+    assert finished.status == 2
+    assert str(path) in finished.error
+    assert words in finished.error
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file"),
+        (b"words", "not a file of weights"),
+        (b"PK\x03\x04...", "zip archive"),
+        (None, "no weights"),
+    ],
+)
+def test_what_is_no_weights_is_said_in_one_line(
+    run, photo: Path, tmp_path: Path, content: bytes | None, words: str
+) -> None:
+    path = tmp_path / "w.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    finished = run("predict", photo, "--weights", path)
+    assert finished.status == 2
+    assert words in finished.error

@@ -486,6 +486,12 @@ def test_features_are_copies(digits):
     torch.testing.assert_close({layer: found[layer] for layer in kept}, kept, rtol=0, atol=0)
 
 
+def test_two_names_of_one_row_are_two_copies(digits):
+    found = digits.features(images_for(digits.spec), ["conv1", "relu1"])
+    found["conv1"].zero_()
+    assert found["relu1"].any()
+
+
 def test_no_row_above_the_wanted_ones_is_run(digits):
     ran = []
     hooks = [

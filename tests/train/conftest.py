@@ -9,9 +9,9 @@ from PIL import Image
 from alexnet.arch.spec import Conv, Dropout, Fc, Relu, Softmax, Spec
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet
+from alexnet.memory import SWITCH
 from alexnet.nn import Net, build
 from alexnet.train import run as run_module
-from alexnet.train.memory import SWITCH
 
 COLOURS = {"blue": (40, 70, 200), "green": (60, 180, 70), "red": (200, 50, 60)}
 IMAGES_PER_CLASS = 32

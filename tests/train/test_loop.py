@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from alexnet.data.datasets import open_data
 from alexnet.data.loader import Batch, TrainLoader
 from alexnet.data.splits import DataSet
 from alexnet.errors import RunError
-from alexnet.preprocess import normalize
+from alexnet.preprocess import Preprocessing, canvas_size, normalize
 from alexnet.train import loop
 from alexnet.train.loop import Meter, Trainer, train_epoch
 from alexnet.train.options import RunOptions
@@ -97,10 +97,8 @@ def test_a_step_is_loss_and_errors_of_the_net_on_normalized_noisy_images(start: 
     assert int(wrong) == (logits.argmax(1) != batch.labels).sum()
 
 
-def loader_preprocessing(trainer: Trainer, loader: TrainLoader):
+def loader_preprocessing(trainer: Trainer, loader: TrainLoader) -> Preprocessing:
     """What the input layer was made from, rebuilt from its parts."""
-    from alexnet.preprocess import Preprocessing, canvas_size
-
     height, width = canvas_size(loader.options.resize)
     mean = trainer.inputs.mean[0].numpy()
     mean_image = None
@@ -144,7 +142,6 @@ def test_a_real_shard_of_cifar_is_learned_from(start: Start, test_data: Path) ->
     dataset = replace(dataset, splits={"train": dataset.split("test")})
     trainer, loader = start(dataset, net="cifar-18pct", batch_size=64, lr=0.005)
     losses = [float(trainer.step(batch, step)[0]) for step, batch in enumerate(islice(loader.epoch(0), 30))]
-    print(losses)
     assert losses[0] == pytest.approx(np.log(10), abs=0.02)
     assert np.mean(losses[-5:]) < 2.25
 
@@ -191,7 +188,7 @@ def test_means_are_recorded_every_20_steps_and_at_the_end(first_step: int) -> No
     multiples = [step for step in range(first_step + 1, last) if step % 20 == 0]
     assert [step for step, _ in records] == [*multiples, last]
     edges = [first_step, *multiples, last]
-    for (_, means), low, high in zip(records, edges, edges[1:], strict=False):
+    for (_, means), (low, high) in zip(records, pairwise(edges), strict=True):
         part = slice(low - first_step, high - first_step)
         assert means["loss"] == pytest.approx(np.average(losses[part], weights=sizes[part]), rel=1e-5)
         assert means["top1_error"] == pytest.approx((high - low) / sizes[part].sum())
@@ -220,7 +217,8 @@ def test_the_meter_starts_anew_after_each_reading() -> None:
     meter.add(torch.tensor(3.0), torch.tensor(2), 4)
     meter.read(1)
     meter.add(torch.tensor(1.0), torch.tensor(0), 2)
-    assert {name: meter.read(2)[name] for name in ("loss",)} == {"loss": 1.0}
+    means = meter.read(2)
+    assert (means["loss"], means["top1_error"]) == (1.0, 0.0)
     assert meter.images == 0
 
 

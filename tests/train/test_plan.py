@@ -58,11 +58,11 @@ def test_every_recipe_trains_the_digits_net(plan_of: Planner, digits: DataSet, r
     """Canvas, crop, channel order and scale are the recipe's; images come out of the loader at the net's size."""
     dataset = replace(digits, splits={"train": digits.split("train"), "val": digits.split("test")})
     plan = plan_of(dataset, net="digits", recipe=recipe)
-    asked, found = RECIPES[recipe], plan.preprocessing
+    asked, found, std = RECIPES[recipe], plan.preprocessing, RECIPES[recipe].std
     side = round(asked.resize_ratio * 16)
     assert canvas_size(found.resize) == (side, side)
     assert isinstance(found.resize, tuple) == asked.warp
-    assert (found.crop, found.channel_order, found.scale, found.std) == (16, asked.channel_order, asked.scale, asked.std)
+    assert (found.crop, found.channel_order, found.scale, found.std) == (16, asked.channel_order, asked.scale, std)
     batch = next(plan.loader.epoch(0))
     assert batch.images.shape == (asked.batch_size, 3, 16, 16)
     assert (batch.noise is not None) == (asked.color_noise.base > 0)

@@ -12,9 +12,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from alexnet.data.statistics import Statistics
-from alexnet.errors import InputError, RunError
+from alexnet.errors import InputError, MissingExtraError, RunError
 from alexnet.evaluate import Evaluation
 from alexnet.predict import load
+from alexnet.recipes import DIGITS, RECIPES, Rates, Steps
 from alexnet.train import loop, run
 from alexnet.train.checkpoint import CHECKPOINT, load_checkpoint
 from alexnet.train.log import read_metrics
@@ -38,10 +39,9 @@ def begin(tmp_path: Path, photos: Path, watching) -> Begin:
         name: str = "run", observer: Any = None, resume: bool = False, workers: int = 1, **more: Any
     ) -> RunResult:
         settings = {"data": str(photos), "net": "digits", "epochs": 2, "batch_size": 16, "precision": "fp32", **more}
-        limited = {"limit_train_batches": 5, **settings}
-        return train(
-            RunOptions(**limited), observer or watching(), out=tmp_path / name, resume=resume, device="cpu", workers=workers
-        )
+        options = RunOptions(**{"limit_train_batches": 5, **settings})
+        folder = tmp_path / name
+        return train(options, observer or watching(), out=folder, resume=resume, device="cpu", workers=workers)
 
     return begin
 
@@ -176,9 +176,14 @@ def test_a_run_stopped_while_its_errors_are_measured_measures_them_when_resumed(
 ) -> None:
     """The last step of an epoch is not saved before its errors are: the resumed run would pass them over."""
     begin("whole")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(run, "evaluate", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-        begin("stopped")
+
+    def press_ctrl_c(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "evaluate", press_ctrl_c)
+        with pytest.raises(KeyboardInterrupt):
+            begin("stopped")
     begin("stopped", resume=True)
     assert measured(tmp_path / "stopped") == measured(tmp_path / "whole")
 
@@ -192,9 +197,7 @@ def test_a_finished_run_is_left_as_it_is(begin: Begin, watching, tmp_path: Path)
     assert ((tmp_path / "run" / LAST).read_bytes(), read_metrics(tmp_path / "run")) == before
 
 
-def test_data_that_moved_are_found_under_their_new_name(
-    begin: Begin, watching, photos: Path, tmp_path: Path
-) -> None:
+def test_data_that_moved_are_found_under_their_new_name(begin: Begin, watching, photos: Path, tmp_path: Path) -> None:
     begin("whole")
     with pytest.raises(KeyboardInterrupt):
         begin("stopped", watching(stop_after=7))
@@ -213,9 +216,14 @@ def test_data_that_moved_are_found_under_their_new_name(
     ],
 )
 def test_the_lowest_validation_error_chooses_the_best_weights(
-    begin: Begin, scripted_errors, monkeypatch: pytest.MonkeyPatch, errors: list[float], best: float, written: list[int],
+    begin: Begin,
+    scripted_errors,
     tmp_path: Path,
-) -> None:  # fmt: skip
+    monkeypatch: pytest.MonkeyPatch,
+    errors: list[float],
+    best: float,
+    written: list[int],
+) -> None:
     scripted_errors(errors)
     saved = []
 
@@ -288,8 +296,6 @@ def test_a_run_that_diverges_ends_and_its_last_checkpoint_is_good(
     begin: Begin, watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lr: float
 ) -> None:
     """The rate rises to `lr` with the second epoch; from the first one's checkpoint a sound recipe goes on."""
-    from alexnet.recipes import DIGITS, RECIPES, Rates, Steps
-
     steep = replace(DIGITS, rates=Rates(Steps(0.01, ((0.5, lr),)), Steps(0.01)))
     monkeypatch.setitem(RECIPES, "digits", steep)
     observer = watching()
@@ -366,9 +372,7 @@ def test_the_default_folder_is_named_after_data_and_time(
     assert (name, len(day), len(time)) == ("photos", 8, 6)
 
 
-def test_curves_are_drawn_where_matplotlib_is(
-    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_curves_are_drawn_where_matplotlib_is(begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(run, "draw_curves", lambda records, chance, path: asked.append((records, chance, path)))
     begin(limit_train_batches=1)
@@ -379,8 +383,6 @@ def test_curves_are_drawn_where_matplotlib_is(
 
 
 def test_a_run_goes_without_curves_where_matplotlib_is_missing(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    from alexnet.errors import MissingExtraError
-
     def refuse(*_: object) -> None:
         raise MissingExtraError("matplotlib", "plot")
 

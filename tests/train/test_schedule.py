@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -50,7 +51,9 @@ def test_dexp_of_one_rate_is_that_rate() -> None:
     assert [rate_at(DExp(0.01, 250, 1), progress) for progress in (0, 0.5, 1)] == [0.01] * 3
 
 
-@pytest.mark.parametrize(("progress", "rate"), [(0, 0.3), (0.499, 0.3), (0.5, 0.2), (0.749, 0.2), (0.75, 0.0), (1, 0.0)])
+@pytest.mark.parametrize(
+    ("progress", "rate"), [(0, 0.3), (0.499, 0.3), (0.5, 0.2), (0.749, 0.2), (0.75, 0.0), (1, 0.0)]
+)
 def test_steps_hold_each_rate_from_its_progress_on(progress: float, rate: float) -> None:
     assert rate_at(Steps(0.3, ((0.5, 0.2), (0.75, 0.0))), progress) == rate
 
@@ -69,7 +72,7 @@ def test_progress_goes_from_0_to_1_and_never_back(recipe: Recipe, total_steps: i
     progress = [recipe_progress(recipe, step, total_steps) for step in steps]
     assert progress[0] == 0
     assert progress[-1] == pytest.approx(1, abs=1e-12)
-    assert all(before < after for before, after in zip(progress, progress[1:], strict=False))
+    assert all(before < after for before, after in pairwise(progress))
 
 
 FIRST_DROP = 0.25

@@ -1,5 +1,7 @@
 """The update against the formula by hand: facts of the 2012 release, sections 4.1 and 12."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -22,7 +24,9 @@ def recipe_of(*rates: float, biases: Steps | None = None, **changes: object) -> 
     return Recipe(name="by hand", source="a test", epochs=1, **settings | changes)  # type: ignore[arg-type]
 
 
-def drive(net: Net, recipe: Recipe, num_steps: int, gradient: float = 0.5, start: float = 1.0) -> dict[str, list[float]]:
+def drive(
+    net: Net, recipe: Recipe, num_steps: int, gradient: float = 0.5, start: float = 1.0
+) -> dict[str, list[float]]:
     """Every parameter's value (all elements are alike) at the start and after each step of a constant gradient."""
     for parameter in net.parameters():
         torch.nn.init.constant_(parameter, start)
@@ -65,7 +69,7 @@ def by_hand_in_torch(rates: list[float], decay: float, gradient: float = 0.5, st
 def test_three_steps_give_the_golden_numbers(small_net: Net) -> None:
     values = drive(small_net, recipe_of(0.1, 0.1, 0.1), 3)["conv1.weight"]
     assert values == pytest.approx([1, 0.949, 0.852151, 0.71413475], rel=1e-8)
-    increments = [after - before for before, after in zip(values, values[1:], strict=False)]
+    increments = [after - before for before, after in pairwise(values)]
     assert increments == pytest.approx([-0.051, -0.096849, -0.13801625], rel=1e-8)
 
 

@@ -72,16 +72,21 @@ def ungrouped(spec: Spec) -> Spec:
 
 
 def no_talk(spec: Spec) -> Spec:
-    """Net 150: the towers meet only at fc8; conv2 grows to 160 and fc6 to 4096 a tower (+1.2 / +1.1 points)."""
+    """Net 150: the towers meet only at fc8; conv2 grows to 160 and fc6 to 4096 a tower (+1.2 / +1.1 points).
+
+    Normalization windows end at the towers too, where a net (Caffe's) lets them cross.
+    """
     _two_towers(spec, "no-talk")
-    conv2, conv3, fc6, fc7 = (spec[name] for name in ("conv2", "conv3", "fc6", "fc7"))
-    return spec.with_rows(
+    conv2, fc6 = spec["conv2"], spec["fc6"]
+    wider = spec.with_rows(
         {
             "conv2": replace(conv2, out_channels=320),  # type: ignore[call-arg]
-            "conv3": replace(conv3, groups=2),  # type: ignore[call-arg]
-            "fc6": replace(fc6, out_features=8192, groups=2),  # type: ignore[call-arg]
-            "fc7": replace(fc7, groups=2),  # type: ignore[call-arg]
+            "fc6": replace(fc6, out_features=8192),  # type: ignore[call-arg]
         }
+    )
+    split = ("conv3", "fc6", "fc7")
+    return wider.with_rows(
+        {row.name: replace(row, groups=2) for row in wider.rows if isinstance(row, Lrn) or row.name in split}  # type: ignore[call-arg]
     )
 
 

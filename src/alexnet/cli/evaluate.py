@@ -34,8 +34,10 @@ def evaluate(
     from alexnet.cli.progress import progress
     from alexnet.data.datasets import open_data
     from alexnet.evaluate import evaluate as measure
+    from alexnet.memory import keep_memory
     from alexnet.predict import load
 
+    keep_memory()
     found = open_data(data)
     names = (split,) if split else MEASURED_ON
     images = found.split(*names)

@@ -76,7 +76,7 @@ class Net(nn.Module):
         """
         rows = {layer: feature_row(self.spec, layer) for layer in layers}
         values = self._run(images, set(rows.values()), copy=True)
-        return {layer: values[row] for layer, row in rows.items()}
+        return {layer: values[row] if layer == row else values[row].clone() for layer, row in rows.items()}
 
     def _run(self, images: Tensor, wanted: set[str], *, copy: bool = False) -> dict[str, Tensor]:
         """The rows in order until all `wanted` are there; copied on the spot, where the next row may work in place."""

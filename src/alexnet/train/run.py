@@ -21,13 +21,13 @@ from alexnet.data.datasets import open_data
 from alexnet.engines import open_engine
 from alexnet.errors import InputError, MissingExtraError, RunError
 from alexnet.evaluate import Evaluation, evaluate
+from alexnet.memory import keep_memory
 from alexnet.pictures import draw_curves
 from alexnet.predict import Classifier
 from alexnet.recipes import Plateau
 from alexnet.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from alexnet.train.log import MetricsLog, read_metrics
 from alexnet.train.loop import WHAT_HELPS, Observer, train_epoch
-from alexnet.train.memory import keep_memory
 from alexnet.train.options import RunOptions, begin_folder, check_unused, stored_options
 from alexnet.train.plan import Plan, make_plan
 from alexnet.weights import Weights, save_weights

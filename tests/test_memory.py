@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from alexnet.train.memory import SWITCH, keep_memory
+from alexnet.memory import SWITCH, keep_memory
 
 BLOCK_MIB = 96
 
@@ -15,7 +15,7 @@ BLOCK_MIB = 96
 PROGRAM = f"""
 import numpy as np
 from pathlib import Path
-from alexnet.train.memory import keep_memory
+from alexnet.memory import keep_memory
 def resident_mib():
     return next(int(line.split()[1]) >> 10 for line in Path("/proc/self/status").open() if line.startswith("VmRSS"))
 kept, before = keep_memory(), resident_mib()
@@ -44,7 +44,7 @@ def test_freed_memory_stays_unless_it_is_turned_off(switch: str | None, kept: bo
 
 @pytest.mark.parametrize("name", ["", "musl"])
 def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.delenv(SWITCH)
+    monkeypatch.delenv(SWITCH, raising=False)
     monkeypatch.setattr(platform, "libc_ver", lambda: (name, ""))
     monkeypatch.setattr("ctypes.CDLL", lambda *_: pytest.fail("the C library was asked"))
     assert keep_memory() is False
