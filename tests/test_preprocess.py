@@ -138,3 +138,12 @@ def test_unknown_keys_are_an_error():
 def test_unknown_views_are_an_error():
     with pytest.raises(InputError, match="center or ten"):
         crop_offsets((256, 256), 224, "five")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"mean": (np.nan, 0.0, 0.0)}, {"scale": np.inf}, {"mean_image": np.full((3, 256, 256), np.nan, np.float32)}],
+)
+def test_numbers_that_are_none_are_refused(settings):
+    with pytest.raises(InputError, match="number"):
+        Preprocessing(**settings)

@@ -76,7 +76,7 @@ def test_json_spells_every_kind_of_schedule() -> None:
     plain = json.loads(json.dumps(recipe.to_json()))
     assert plain["rates"] == {
         "weights": {"kind": "plateau", "base": 0.01, "factor": 10.0, "times": 3, "patience_epochs": 2},
-        "biases": {"kind": "dexp", "base": 0.02, "factor": 250, "num_rates": 4},
+        "biases": {"kind": "dexp", "base": 0.02, "factor": 250, "num_rates": 4, "frozen_from": None},
     }
     assert plain["row_rates"]["conv1"] == {
         "weights": {"kind": "steps", "base": 0.01, "drops": [[0.5, 0.0]]},

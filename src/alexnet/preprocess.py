@@ -89,10 +89,14 @@ class Preprocessing:
         check_canvas(self.resize, self.interpolation, self.crop)
         if self.channel_order not in ("RGB", "BGR"):
             raise InputError(f"channel_order is RGB or BGR, not {self.channel_order!r}")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0 or self.scale <= 0:
-            raise InputError("mean and std are three numbers each, and std and scale are above zero")
+        if len(self.mean) != 3 or len(self.std) != 3 or not np.isfinite([*self.mean, *self.std, self.scale]).all():
+            raise InputError("mean and std are three numbers each, and scale is a number")
+        if min(self.std) <= 0 or self.scale <= 0:
+            raise InputError("std and scale must be above zero")
         if self.mean_image is not None and self.mean_image.shape != (3, *self.canvas):
             raise InputError(f"the mean image is {self.mean_image.shape}, the canvas needs {(3, *self.canvas)}")
+        if self.mean_image is not None and not np.isfinite(self.mean_image).all():
+            raise InputError("the mean image holds values that are not numbers")
 
     @property
     def canvas(self) -> tuple[int, int]:

@@ -21,11 +21,15 @@ class Steps:
 
 @dataclass(frozen=True)
 class DExp:
-    """`num_rates` rates of equal length in geometric order from `base` to `base / factor` (2012 release, lr.cu)."""
+    """`num_rates` rates of equal length in geometric order from `base` to `base / factor` (2012 release, lr.cu).
+
+    From progress `frozen_from` on the rate is 0.
+    """
 
     base: float
     factor: float
     num_rates: int
+    frozen_from: float | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ KRIZHEVSKY_145 = Recipe(
 # The prose: one rate for all, divided by 10 when validation error stops improving, three times; a crop an image.
 PAPER = Recipe(
     name="paper",
-    source="Krizhevsky et al. 2012, sec. 4.1 and 5, read literally; the patience is ours",
+    source="Krizhevsky et al. 2012, sec. 4.1 and 5; colour noise as coded; the patience is ours",
     epochs=90,
     rates=Rates(weights=Plateau(0.01), biases=Plateau(0.01)),
     color_noise=Steps(0.1),
@@ -166,10 +170,7 @@ DEXP = replace(
     rates=Rates(weights=DExp(0.01, 250, 4), biases=DExp(0.02, 10, 2)),
     row_rates={
         # Frozen for the last 15 to 30 of 90 epochs, says the log; 20 here.
-        "conv1": Rates(
-            weights=Steps(0.01, ((1 / 4, 0.01 * 250 ** (-1 / 3)), (1 / 2, 0.01 * 250 ** (-2 / 3)), (70 / 90, 0.0))),
-            biases=Steps(0.02, ((1 / 2, 0.002), (70 / 90, 0.0))),
-        )
+        "conv1": Rates(weights=DExp(0.01, 250, 4, frozen_from=70 / 90), biases=DExp(0.02, 10, 2, frozen_from=70 / 90))
     },
     hold_steps=0,
     color_noise=Steps(0.1, ((70 / 90, 0.0),)),
@@ -177,6 +178,7 @@ DEXP = replace(
 
 CAFFE = Recipe(
     name="caffe",
+    # Differs: Caffe subtracts the mean image before it crops; here its centre is subtracted from every crop.
     source="BVLC/caffe models/bvlc_alexnet/solver.prototxt: 450,000 steps of 256, a tenth every 100,000",
     epochs=90,
     batch_size=256,
@@ -237,7 +239,7 @@ CIFAR_80SEC = replace(
 CIFAR_13PCT = replace(
     CIFAR_18PCT,
     name="cifar-13pct",
-    source="cuda-convnet, layer-params-conv-local-13pct.cfg; differs: flips but no translations at 32 pixels",
+    source="cuda-convnet, layer-params-conv-local-13pct.cfg; ours: epochs, and flips without translations",
     epochs=520,
     rates=_cifar_rates((500 / 520, 510 / 520)),
     row_decay={"conv1": 0.0, "conv2": 0.0},
@@ -248,7 +250,7 @@ CIFAR_13PCT = replace(
 CIFAR_11PCT = replace(
     CIFAR_13PCT,
     name="cifar-11pct",
-    source="cuda-convnet, layer-params-conv-local-11pct.cfg: 24-pixel crops of 32, 520 epochs",
+    source="cuda-convnet, layer-params-conv-local-11pct.cfg: 24-pixel crops of 32; differs: all batches at once",
     row_decay={"conv1": 0.0, "conv2": 0.0, "fc10": 0.01},
     resize_ratio=32 / 24,
 )

@@ -138,3 +138,9 @@ def test_readers_of_a_dropped_row_with_several_inputs_read_them_all_in_order():
 def test_a_chain_without_some_rows_is_written_as_a_chain():
     chain = (Conv("conv1", 4, 3), Relu("relu1"), Dropout("drop1"), Fc("fc2", 2), Softmax("prob"))
     assert spec_of(*chain).without_rows({"relu1", "drop1"}).rows == (chain[0], *chain[3:])
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0, float("nan")])
+def test_dropout_drops_a_part(rate):
+    with pytest.raises(SpecError, match="drop"):
+        Spec("net", "a test", (3, 4, 4), (Dropout("drop", rate), Fc("fc", 2), Softmax("prob")))

@@ -84,3 +84,10 @@ def test_a_folder_without_data_is_named(run, tmp_path: Path, weights_file: Path,
     finished = run("evaluate", tmp_path / "data", "--weights", weights_file, "--json")
     assert finished.status == 2
     assert str(tmp_path / "data") in finished.error
+
+
+def test_weights_in_the_place_of_data_are_told_apart(run, photos: Path, weights_file: Path) -> None:
+    """`--weights A B DATA` reads A as weights and B as data."""
+    finished = run("evaluate", "--weights", weights_file, weights_file, photos)
+    assert finished.status == 2
+    assert "DATA comes first" in finished.error

@@ -95,3 +95,14 @@ def test_what_is_no_weights_is_said_in_one_line(
     finished = run("predict", photo, "--weights", path)
     assert finished.status == 2
     assert words in finished.error
+
+
+def test_a_closed_stdin_is_one_line(run, weights_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    finished = run("predict", "-", "--weights", weights_file)
+    assert finished.status == 2
+    assert "nothing on stdin" in finished.error
+
+
+def test_a_name_too_long_for_any_file_is_bad_input(run, weights_file: Path) -> None:
+    assert run("predict", "a" * 300, "--weights", weights_file).status == 2

@@ -14,17 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from alexnet.memory import SWITCH
 from alexnet.weights import Weights, find_weights
 
 KEYS = ["out", "steps", "split", "evaluation", "best_error"]
 ONE_STEP = ("--net", "digits", "--epochs", "1", "--batch-size", "4", "--limit-train-batches", "1", "--workers", "1")
-
-
-@pytest.fixture(autouse=True)
-def _memory_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told to the C library would hold for all tests after this one."""
-    monkeypatch.setenv(SWITCH, "0")
 
 
 @pytest.fixture(autouse=True)
@@ -201,8 +194,8 @@ def test_a_shard_of_another_split_alone_is_refused(run, cut_shard, out: Path, sp
         (("--net", "digits", "--recipe", "cifar-18"), "unknown recipe 'cifar-18'; did you mean cifar-18pct"),
         (("--net", "digits+nolrn"), "unknown ablation 'nolrn'; did you mean no-lrn"),
         (("--net", "digits+half"), "half is defined for the two-tower nets"),
-        (("--net", "digits", "--precision", "fp16"), "--precision fp16: choose one of auto, fp32, bf16"),
-        (("--net", "digits", "--device", "tpu"), "--device tpu: choose one of auto, cpu, cuda, mps"),
+        (("--net", "digits", "--precision", "fp16"), "'fp16' is not one of 'auto', 'fp32', 'bf16'"),
+        (("--net", "digits", "--device", "tpu"), "'tpu' is not one of 'auto', 'cpu', 'cuda', 'mps'"),
         (("--net", "digits", "--lr", "0"), "the learning rate is 0.0"),
         (("--net", "digits", "--lr", "nan"), "the learning rate is nan"),
         (("--net", "digits", "--lr", "fast"), "--lr"),
@@ -297,9 +290,9 @@ def test_a_file_in_the_way_is_one_line(run, photos: Path, tmp_path: Path) -> Non
     [
         (("--batch-size", "5"), "was begun with batch_size 4, not 5"),
         (("--net", "caffe"), "was begun with net digits, not caffe"),
-        (("--lr", "0.1"), "was begun with lr None, not 0.1"),
+        (("--lr", "0.1"), "was begun with lr 0.005, not 0.1"),
         (("--epochs", "2"), "was begun with epochs 1, not 2"),
-        (("--seed", "1"), "was begun with seed None, not 1"),
+        (("--seed", "1"), "was begun with seed 0, not 1"),
     ],
 )
 def test_a_resumed_run_keeps_its_options(run, photos: Path, begun: Path, option: tuple[str, ...], words: str) -> None:
@@ -391,12 +384,23 @@ def test_a_read_only_place_for_the_folder_exits_1(
 def test_ctrl_c_exits_130_says_how_to_go_on_and_that_works(run, tmp_path: Path) -> None:
     """A real process, a real signal, in the middle of the second epoch; its folder has a blank in its name."""
     out = tmp_path / "my run"
-    options = ("--net", "digits", "--epochs", "2", "--batch-size", "4", "--seed", "1", "--device", "cpu")
+    options = (
+        "--net",
+        "digits",
+        "--epochs",
+        "2",
+        "--batch-size",
+        "8",
+        "--limit-train-batches",
+        "70",
+        "--device",
+        "cpu",
+    )
     command = [sys.executable, "-m", "alexnet", "train", "digits", *options, "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             deadline = time.monotonic() + 250
-            while not (out / "checkpoint.pt").exists():  # written after the first of 2 x 360 steps
+            while not (out / "checkpoint.pt").exists():  # written after the first of 2 x 70 steps
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -409,5 +413,5 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_that_works(run, tmp_path: Path) 
     assert news.splitlines()[-2:] == [told, "alexnet: interrupted"]
     status, _, news = run("train", "digits", "--out", out, "--resume")
     assert status == 0
-    assert f"resumed {out} at step 360 of 720" in news
+    assert f"resumed {out} at step 70 of 140" in news
     assert len(find_weights(out).errors) == 1

@@ -2,6 +2,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet.data.datasets import open_data
 from alexnet.errors import DataError, ImageError
@@ -105,3 +106,21 @@ def test_the_96_photographs_open(test_data):
     assert len(data.classes) == len(split) == 96
     assert set(data.splits) == {"train"}  # one image a class: none can be held out
     assert all(split.image(index).mode == "RGB" for index in range(0, 96, 8))
+
+
+def test_links_back_and_hidden_subfolders_add_no_images(tmp_path):
+    for name in ("cat", "dog"):
+        for folder in (tmp_path / name, tmp_path / name / ".thumbs"):
+            folder.mkdir(parents=True)
+            for number in range(3):
+                Image.new("RGB", (8, 8), (10 * number, 0, 0)).save(folder / f"{number}.png")
+        (tmp_path / name / "self").symlink_to(".")
+    assert sum(len(split) for split in open_data(tmp_path).splits.values()) == 6
+
+
+def test_shards_beside_image_folders_are_refused(tmp_path):
+    (tmp_path / "cat").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "a.png")
+    (tmp_path / "notes.tar").write_bytes(b"")
+    with pytest.raises(DataError, match=r"holds shards \(notes.tar\) and image folders \(cat\)"):
+        open_data(tmp_path)

@@ -202,3 +202,17 @@ def test_a_real_shard_reads_as_tarfile_reads_it(test_data):
             assert split.paths[index] == f"val-000.tar.gz/{image.name}"
             assert int(archive.extractfile(label).read()) == split.labels[index]
     assert {split.image(index).size for index in range(0, 5000, 250)} == {(64, 64)}
+
+
+@pytest.mark.parametrize("label", [20_000_000, 10**25])
+def test_a_label_that_no_data_set_has_is_refused_by_name(tmp_path, label):
+    write_shard(tmp_path / "train-0.tar", [("a", b"", "png", label)])
+    with pytest.raises(ShardError, match=r"a\.cls holds"):
+        open_shard(tmp_path / "train-0.tar")
+
+
+def test_shards_whose_split_stands_in_mid_name_are_refused(tmp_path):
+    for split in ("train", "validation"):
+        write_shard(tmp_path / f"photos-{split}-0.tar", [("a", b"", "png", 0)])
+    with pytest.raises(DataError, match="of which split"):
+        open_data(tmp_path)

@@ -9,18 +9,11 @@ from PIL import Image
 from alexnet.arch.spec import Conv, Dropout, Fc, Relu, Softmax, Spec
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet
-from alexnet.memory import SWITCH
 from alexnet.nn import Net, build
 from alexnet.train import run as run_module
 
 COLOURS = {"blue": (40, 70, 200), "green": (60, 180, 70), "red": (200, 50, 60)}
 IMAGES_PER_CLASS = 32
-
-
-@pytest.fixture(autouse=True)
-def _memory_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told to the C library would hold for all tests after this one."""
-    monkeypatch.setenv(SWITCH, "0")
 
 
 class Watching:

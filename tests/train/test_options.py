@@ -42,6 +42,7 @@ def run_folder(tmp_path: Path, digits: DataSet) -> Path:
 
 def test_run_json_keeps_what_was_asked_for(run_folder: Path) -> None:
     kept = json.loads((run_folder / "run.json").read_text())
+    assert len(kept["data"].pop("digest")) == 32
     assert kept == {
         "format": 1,
         "options": asdict(OPTIONS),
@@ -52,6 +53,12 @@ def test_run_json_keeps_what_was_asked_for(run_folder: Path) -> None:
 def test_a_resumed_run_has_the_options_it_was_begun_with(run_folder: Path, digits: DataSet) -> None:
     assert stored_options(run_folder, RunOptions(data="digits"), digits) == OPTIONS
     assert stored_options(run_folder, OPTIONS, digits) == OPTIONS
+
+
+def test_other_images_of_the_same_number_are_other_data(run_folder: Path, digits: DataSet) -> None:
+    renamed = replace(digits, classes=tuple(replace(info, name=f"no {info.name}") for info in digits.classes))
+    with pytest.raises(InputError, match="was begun on other data"):
+        stored_options(run_folder, RunOptions(data="digits"), renamed)
 
 
 def test_the_data_may_have_moved(run_folder: Path, digits: DataSet) -> None:

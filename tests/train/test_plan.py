@@ -227,9 +227,16 @@ def test_the_description_is_what_run_json_needs(plan_of: Planner, digits: DataSe
     assert list(described) == ["net", "recipe", "data", "machine"]
     assert described["net"]["name"] == "digits+no-lrn"
     assert described["recipe"]["rates"]["weights"]["base"] == 0.02
-    assert described["data"] == {"name": "digits", "classes": 10, "images": {"train": 1438, "test": 359}}
+    assert described["data"]["images"] == {"train": 1438, "test": 359}
     machine = described["machine"]
     assert (machine["device"], machine["dtype"], machine["torch"]) == ("cpu", "float32", torch.__version__)
+
+
+def test_the_options_of_a_plan_leave_nothing_open(plan_of: Planner, digits: DataSet) -> None:
+    options = plan_of(digits, net="digits", precision="auto").options
+    assert (options.net, options.recipe, options.epochs, options.batch_size) == ("digits", "digits", 12, 64)
+    assert (options.lr, options.seed) == (0.005, 0)
+    assert options.precision in ("fp32", "bf16")
 
 
 def test_one_real_shard_trains_the_default_net(plan_of: Planner, test_data: Path, tmp_path: Path) -> None:

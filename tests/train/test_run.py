@@ -193,16 +193,25 @@ def test_a_finished_run_is_left_as_it_is(begin: Begin, watching, tmp_path: Path)
     before = (tmp_path / "run" / LAST).read_bytes(), read_metrics(tmp_path / "run")
     observer = watching()
     result = begin(observer=observer, resume=True)
-    assert (result.steps, observer.steps, result.evaluation) == (10, 0, None)
+    assert (result.steps, observer.steps) == (10, 0)
+    last = read_metrics(tmp_path / "run")[-1]
+    assert result.evaluation is not None
+    assert (last["split"], last["top1_error"]) == (result.split, result.evaluation.top1_error)
     assert ((tmp_path / "run" / LAST).read_bytes(), read_metrics(tmp_path / "run")) == before
 
 
-def test_data_that_moved_are_found_under_their_new_name(begin: Begin, watching, photos: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_where_its_data_have_moved_and_measures_nothing_twice(
+    begin: Begin, watching, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps 6 and 8 were recorded before the interruption, and are made again from the checkpoint at 5."""
+    monkeypatch.setattr(loop, "STEPS_PER_RECORD", 2)
     begin("whole")
     with pytest.raises(KeyboardInterrupt):
-        begin("stopped", watching(stop_after=7))
+        begin("stopped", watching(stop_after=9))
+    assert [each["step"] for each in read_metrics(tmp_path / "stopped")] == [2, 4, 5, 5, 6, 8]
     moved = shutil.copytree(photos, tmp_path / "moved")
     begin("stopped", resume=True, data=str(moved))
+    assert measured(tmp_path / "stopped") == measured(tmp_path / "whole")
     ours, theirs = (load_file(tmp_path / folder / LAST) for folder in ("whole", "stopped"))
     assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
 
@@ -310,6 +319,17 @@ def test_a_run_that_diverges_ends_and_its_last_checkpoint_is_good(
     assert all(np.isfinite(each["loss"]) for each in read_metrics(tmp_path / "run"))
     monkeypatch.setitem(RECIPES, "digits", DIGITS)
     assert begin(resume=True).steps == 10
+
+
+@pytest.mark.usefixtures("checkpoint_every_two_steps")
+def test_an_update_that_spoils_the_weights_is_not_saved(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of ten steps has a finite loss and an infinite rate: the checkpoint due after it would be useless."""
+    monkeypatch.setitem(RECIPES, "digits", replace(DIGITS, rates=Rates(Steps(0.01, ((0.1, 1e300),)), Steps(0.01))))
+    with pytest.raises(RunError, match="the weights are no numbers any more after step 2; "):
+        begin()
+    assert not (tmp_path / "run" / CHECKPOINT).exists()
 
 
 def test_answers_that_are_no_numbers_are_not_saved(

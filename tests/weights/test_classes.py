@@ -47,3 +47,8 @@ def test_numbered_classes_match_by_position_when_the_counts_agree() -> None:
 def test_an_error_names_a_few_of_the_unmatched() -> None:
     with pytest.raises(DataError, match=r"5 of the data's 5 .* 2 of the weights: v, w, x and 2 more;"):
         match_classes(classes(*"vwxyz"), classes("a", "b"))
+
+
+def test_two_classes_that_would_become_one_are_refused() -> None:
+    with pytest.raises(DataError, match="'CAT' and 'cat' are both 'cat'"):
+        match_classes(classes("CAT", "cat"), classes("cat", "dog"))

@@ -199,6 +199,8 @@ class Spec:
                 raise SpecError(f"{self.name}: row {row.name} reads {', '.join(missing)}, which is not above it")
             if small := [key for key, least in LEAST.items() if getattr(row, key, least) < least]:
                 raise SpecError(f"{self.name}: row {row.name} has too small a {' and '.join(small)}")
+            if isinstance(row, Dropout) and not 0 <= row.rate < 1:
+                raise SpecError(f"{self.name}: row {row.name} drops at rate {row.rate}; it must be from 0 to below 1")
             seen.add(row.name)
         last = self.rows[-1] if self.rows else None
         logits = self.inputs_of(last) if isinstance(last, Softmax) else ()

@@ -1,6 +1,7 @@
 """`alexnet evaluate DATA --weights W...`."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -33,11 +34,15 @@ def evaluate(
 
     from alexnet.cli.progress import progress
     from alexnet.data.datasets import open_data
+    from alexnet.errors import InputError
     from alexnet.evaluate import evaluate as measure
     from alexnet.memory import keep_memory
     from alexnet.predict import load
+    from alexnet.weights.catalog import RUN_FILE
 
     keep_memory()
+    if (Path(data) / RUN_FILE).is_file() or data.endswith(".safetensors"):
+        raise InputError(f"{data} is weights; DATA comes first: alexnet evaluate DATA --weights W...")
     found = open_data(data)
     names = (split,) if split else MEASURED_ON
     images = found.split(*names)

@@ -10,8 +10,9 @@ _OF_THE_MACHINE = {
     errno.ENOSPC: "no space left on the disk; free some or write elsewhere",
     errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
     errno.EROFS: "the file system is read-only; write elsewhere",
-    errno.EACCES: "permission denied; write elsewhere or change the permissions",
+    errno.EACCES: "permission denied; change the permissions or use another place",
 }
+_OF_THE_INPUT = {errno.ENAMETOOLONG: "no such path, the name is too long"}
 
 
 def describe_failure(error: Exception) -> tuple[str, int]:
@@ -27,8 +28,10 @@ def _describe(error: Exception) -> tuple[str, int]:
     if usage := getattr(error, "format_message", None):
         return f"{usage().rstrip('.')}; see: {_command_path(error)} --help", BAD_INPUT
     if isinstance(error, OSError):
-        reason = _OF_THE_MACHINE.get(error.errno or 0, error.strerror or str(error))
-        return f"{error.filename}: {reason}" if error.filename else reason, FAILED_RUN
+        reasons = _OF_THE_MACHINE | _OF_THE_INPUT
+        reason = reasons.get(error.errno or 0, error.strerror or str(error))
+        exit_status = BAD_INPUT if error.errno in _OF_THE_INPUT else FAILED_RUN
+        return f"{error.filename}: {reason}" if error.filename else reason, exit_status
     what = f"{type(error).__name__}: {error}".rstrip(": ")
     return f"unexpected {what} (run again with --debug to see where)", FAILED_RUN
 

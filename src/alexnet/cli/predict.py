@@ -1,13 +1,13 @@
 """`alexnet predict IMAGE...`."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import typer
 
 from alexnet.cli.failures import BAD_INPUT
 from alexnet.cli.output import AsJson, print_json
-from alexnet.errors import ImageError
+from alexnet.errors import ImageError, InputError
 
 if TYPE_CHECKING:
     from alexnet.predict import Prediction
@@ -34,7 +34,7 @@ def predict(
     classifier = load(weights, engine)
     results: list[tuple[str, list[Prediction] | ImageError]] = []
     with progress("predict", len(paths), "images") as advance:
-        sources = [sys.stdin.buffer if path == STDIN else path for path in paths]
+        sources = [_stdin() if path == STDIN else path for path in paths]
         for path, result in zip(paths, classifier.predict_each(sources, top, views), strict=True):
             results.append((path, result))
             advance(1)
@@ -57,6 +57,12 @@ def predict(
         print(f"alexnet: error: {error}", file=sys.stderr)
     if errors:
         raise typer.Exit(BAD_INPUT)
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:  # closed by the shell: `<&-`
+        raise InputError("there is nothing on stdin to read an image from")
+    return sys.stdin.buffer
 
 
 def _print_bars(found: "list[tuple[str, list[Prediction]]]") -> None:

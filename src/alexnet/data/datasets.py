@@ -9,6 +9,7 @@ from typing import Any
 from alexnet.data.cifar import META, open_batches
 from alexnet.data.digits import open_digits
 from alexnet.data.folder import SPLITS, open_folder
+from alexnet.data.images import SUFFIXES
 from alexnet.data.shards import SHARD_SUFFIXES, ShardSplit, fingerprint, open_shard
 from alexnet.data.splits import ClassInfo, DataSet, Split, check_classes, check_labels, unnamed_classes
 from alexnet.errors import DataError
@@ -20,6 +21,7 @@ EXPECTED = (
     "a folder of CIFAR-10 or cuda-convnet batches, or digits"
 )
 
+_SPLIT_WORD = re.compile("|".join(SPLITS))
 _PREFIX = re.compile(rf"({'|'.join(SPLITS)})(?![a-z])")
 
 
@@ -46,6 +48,8 @@ def _open_directory(path: Path) -> DataSet:
     if (path / META).is_file():
         return open_batches(path)
     shards = sorted(entry for entry in path.iterdir() if _is_shard(entry))
+    if shards and (folder := next((entry for entry in sorted(path.iterdir()) if _holds_images(entry)), None)):
+        raise DataError(f"{path} holds shards ({shards[0].name}) and image folders ({folder.name}); name one of them")
     if shards:
         return _open_shards(path.resolve().name, shards)
     if not any(entry.is_dir() for entry in path.iterdir()):
@@ -57,6 +61,10 @@ def _open_file(path: Path) -> DataSet:
     if not _is_shard(path):
         raise DataError(f"{path}: not a tar shard; {EXPECTED}")
     return _open_shards(path.name, [path])
+
+
+def _holds_images(entry: Path) -> bool:
+    return entry.is_dir() and any(inside.suffix.lower() in SUFFIXES for inside in entry.iterdir())
 
 
 def _is_shard(path: Path) -> bool:
@@ -78,6 +86,8 @@ def _open_shards(name: str, paths: list[Path]) -> DataSet:
 def _by_prefix(paths: list[Path]) -> Mapping[str, list[Path]]:
     """Shards by split. Where no name begins with one, all are `train`; where only some do, the others are an error."""
     found = {path: match[1] for path in paths if (match := _PREFIX.match(path.name))}
+    if not found and len(paths) > 1 and any(_SPLIT_WORD.search(path.name) for path in paths):
+        raise DataError(f"{paths[0].name}: of which split? name shards train-*, val-* or test-*")
     if not found:
         return {"train": paths}
     if odd := [path.name for path in paths if path not in found]:

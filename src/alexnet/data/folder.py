@@ -92,12 +92,22 @@ def _find_images(root: Path, part: str) -> Iterator[_Found]:
     for class_folder in sorted(entry.name for entry in start.iterdir() if entry.is_dir()):
         if class_folder.startswith("."):
             continue
+        walked = {os.path.realpath(start / class_folder)}
         for folder, subfolders, names in os.walk(start / class_folder, followlinks=True):
-            subfolders.sort()
+            subfolders[:] = [name for name in sorted(subfolders) if _is_new(Path(folder, name), walked)]
             relative = Path(folder).relative_to(root).as_posix()
             for name in sorted(names):
                 if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
                     yield _Found(f"{relative}/{name}", class_folder)
+
+
+def _is_new(folder: Path, walked: set[str]) -> bool:
+    """Whether to go into a subfolder: not a hidden one, and no place twice, which a link back to it would mean."""
+    place = os.path.realpath(folder)
+    if folder.name.startswith(".") or place in walked:
+        return False
+    walked.add(place)
+    return True
 
 
 def _class_names(parts: Mapping[str, list[_Found]], root: Path) -> list[str]:

@@ -19,6 +19,7 @@ from alexnet.data.images import SUFFIXES
 from alexnet.errors import ShardError
 
 _FORMAT = 1  # of the saved index; a higher number leaves older ones unread
+_LABEL_DIGITS = 6  # more classes than a million are a mistake, and would cost memory before anyone sees it
 _BLOCK = 512  # POSIX.1-1988 (ustar): headers and contents come in blocks of 512 bytes, a zero block ends the archive
 
 
@@ -106,7 +107,7 @@ def _truncated(shard: str) -> ShardError:
 def _read_label(file: BinaryIO, member: tarfile.TarInfo, shard: str) -> int:
     file.seek(member.offset_data)
     text = file.read(min(member.size, 32)).strip()
-    if not text.isdigit():
+    if not text.isdigit() or len(text) > _LABEL_DIGITS:
         raise ShardError(f"{shard}: {member.name} holds {text!r}, not a class index")
     return int(text)
 

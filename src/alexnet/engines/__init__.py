@@ -28,21 +28,21 @@ class Engine(Protocol):
         """
 
 
-def _torch(weights: Weights) -> Engine:
+def _torch(weights: Weights, device: str) -> Engine:
     try:
         from alexnet.engines.torch import TorchEngine
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingExtraError("PyTorch", "train") from None
-    return TorchEngine(weights)
+    return TorchEngine(weights, device)
 
 
-ENGINES: dict[str, Callable[[Weights], Engine]] = {"torch": _torch}
+ENGINES: dict[str, Callable[[Weights, str], Engine]] = {"torch": _torch}
 
 
-def open_engine(name: str, weights: Weights) -> Engine:
-    """The named engine running `weights`; `auto` takes the first that is installed.
+def open_engine(name: str, weights: Weights, device: str = "auto") -> Engine:
+    """The named engine running `weights` on `device`; `auto` takes the first that is installed.
 
     Raises:
         UnknownNameError: no such engine.
@@ -52,4 +52,4 @@ def open_engine(name: str, weights: Weights) -> Engine:
         name = next(iter(ENGINES))
     if name not in ENGINES:
         raise UnknownNameError("engine", name, ["auto", *ENGINES])
-    return ENGINES[name](weights)
+    return ENGINES[name](weights, device)

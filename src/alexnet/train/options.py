@@ -1,5 +1,6 @@
 """What a run is asked for, and run.json, which keeps it."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -34,9 +35,18 @@ class RunOptions:
 
 
 def describe_data(dataset: DataSet) -> dict[str, Any]:
-    """What run.json keeps of the data."""
+    """What run.json keeps of the data: enough to know it again in another place, by its names and labels."""
     images = {name: len(split) for name, split in dataset.splits.items()}
-    return {"name": dataset.name, "classes": len(dataset.classes), "images": images}
+    digest = hashlib.sha256("\n".join(info.name for info in dataset.classes).encode("utf-8", "surrogateescape"))
+    for split in dataset.splits.values():
+        digest.update("\n".join(split.paths).encode("utf-8", "surrogateescape"))
+        digest.update(split.labels.tobytes())
+    return {
+        "name": dataset.name,
+        "classes": len(dataset.classes),
+        "images": images,
+        "digest": digest.hexdigest()[:32],
+    }
 
 
 def check_unused(folder: Path) -> None:

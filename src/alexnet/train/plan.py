@@ -30,6 +30,7 @@ INTERPOLATION = "bilinear"
 class Plan:
     """A run before it begins. `statistics`: of the training images, where the recipe asks for any."""
 
+    options: RunOptions
     spec: Spec
     recipe: Recipe
     dataset: DataSet
@@ -66,8 +67,18 @@ class Plan:
         }
 
 
-def make_plan(options: RunOptions, dataset: DataSet, observer: Observer, *, device: str, workers: int) -> Plan:
-    """Everything chosen and built that `options` name or leave open.
+def make_plan(
+    options: RunOptions,
+    dataset: DataSet,
+    observer: Observer,
+    *,
+    device: str,
+    workers: int,
+    statistics: Statistics | None = None,
+) -> Plan:
+    """Everything chosen and built that `options` name or leave open; the plan's options leave nothing open.
+
+    `statistics`: those the run began with, when it is resumed; without them they are taken of the data.
 
     Raises:
         InputError: a net, recipe, weights, device or split that does not exist or does not fit the others.
@@ -81,7 +92,7 @@ def make_plan(options: RunOptions, dataset: DataSet, observer: Observer, *, devi
     spec = _spec(options, parent, len(dataset.classes))
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = _net(spec, parent, seed)
-    statistics = _statistics(recipe, spec, dataset, parent, observer, workers)
+    statistics = statistics or _statistics(recipe, spec, dataset, parent, observer, workers)
     preprocessing = parent.preprocessing if parent else _preprocessing(recipe, spec, statistics)
     loader = _loader(recipe, preprocessing, dataset, statistics, seed, workers)
     limit = options.limit_train_batches or loader.steps_per_epoch
@@ -96,6 +107,7 @@ def make_plan(options: RunOptions, dataset: DataSet, observer: Observer, *, devi
         total_steps=recipe.epochs * steps_per_epoch,
     )
     return Plan(
+        options=_resolved(options, spec, recipe, seed, dtype),
         spec=spec,
         recipe=recipe,
         dataset=dataset,
@@ -113,6 +125,20 @@ def _recipe(options: RunOptions, parent: Weights | None) -> Recipe:
     recipe = find_recipe(options.recipe) if options.recipe else default_recipe(net)
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
     return recipe if options.lr is None else recipe.with_lr(options.lr)
+
+
+def _resolved(options: RunOptions, spec: Spec, recipe: Recipe, seed: int, dtype: torch.dtype) -> RunOptions:
+    """`options` with what they came to, so that a resumed run makes the same choices on any machine."""
+    return replace(
+        options,
+        net=spec.name,
+        recipe=recipe.name,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        lr=recipe.rates.weights.base,
+        seed=seed,
+        precision="bf16" if dtype == torch.bfloat16 else "fp32",
+    )
 
 
 def _check_splits(dataset: DataSet, recipe: Recipe) -> None:

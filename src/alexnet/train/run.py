@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 
 from alexnet.data.datasets import open_data
+from alexnet.data.statistics import Statistics
 from alexnet.engines import open_engine
-from alexnet.errors import InputError, MissingExtraError, RunError
+from alexnet.errors import InputError, MissingExtraError, RunError, WeightsError
 from alexnet.evaluate import Evaluation, evaluate
 from alexnet.memory import keep_memory
 from alexnet.pictures import draw_curves
 from alexnet.predict import Classifier
 from alexnet.recipes import Plateau
-from alexnet.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from alexnet.train.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
 from alexnet.train.log import MetricsLog, read_metrics
 from alexnet.train.loop import WHAT_HELPS, Observer, train_epoch
 from alexnet.train.options import RunOptions, begin_folder, check_unused, stored_options
@@ -79,9 +80,10 @@ def train(
         options = stored_options(folder, options, dataset)
     else:
         check_unused(folder)
-    plan = make_plan(options, dataset, observer, device=device, workers=workers)
-    run = (_resumed if resume else _begun)(plan, folder, options, observer)
-    if keeps_memory:
+    begun_with = _kept_statistics(folder) if resume else None
+    plan = make_plan(options, dataset, observer, device=device, workers=workers, statistics=begun_with)
+    run = (_resumed if resume else _begun)(plan, folder, observer)
+    if keeps_memory and plan.trainer.device.type == "cpu":
         observer.say("memory is kept for reuse, which speeds up training on CPUs; ALEXNET_KEEP_MEMORY=0 turns it off")
     try:
         return run.train()
@@ -91,19 +93,27 @@ def train(
         raise
 
 
-def _begun(plan: Plan, folder: Path, options: RunOptions, observer: Observer) -> "_Run":
-    begin_folder(folder, options, plan.describe())
+def _kept_statistics(folder: Path) -> Statistics | None:
+    path = folder / STATISTICS
+    return Statistics.load(path) if path.is_file() else None
+
+
+def _begun(plan: Plan, folder: Path, observer: Observer) -> "_Run":
+    begin_folder(folder, plan.options, plan.describe())
     if plan.statistics:
         plan.statistics.save(folder / STATISTICS)
     return _Run(plan, folder, Progress(), observer)
 
 
-def _resumed(plan: Plan, folder: Path, _: RunOptions, observer: Observer) -> "_Run":
+def _resumed(plan: Plan, folder: Path, observer: Observer) -> "_Run":
     progress = Progress()
     if found := load_checkpoint(folder):  # else it was stopped before its first
         progress, weights, velocities = found
-        plan.trainer.net.load_state_dict(weights)
-        plan.trainer.optimizer.load_velocities(velocities)
+        try:
+            plan.trainer.net.load_state_dict(weights)
+            plan.trainer.optimizer.load_velocities(velocities)
+        except (RuntimeError, KeyError) as error:
+            raise WeightsError(f"{folder / CHECKPOINT} is of another net than {plan.spec.name}") from error
     observer.say(f"resumed {folder} at step {progress.step:,} of {plan.total_steps:,}")
     return _Run(plan, folder, progress, observer)
 
@@ -122,8 +132,11 @@ class _Run:
         self._announce()
         while self.progress.step < plan.total_steps and not self._ended():
             self._train_epoch()
-            evaluation = self._measure()
-            self._save(evaluation)
+            classifier = self._classifier()
+            evaluation = self._measure(classifier)
+            self._save(classifier.weights, evaluation)
+        if evaluation is None:  # the run was resumed after its end: say again what it came to
+            evaluation = self._evaluate(self._classifier())
         with suppress(MissingExtraError):  # the numbers are in metrics.jsonl; only the picture needs matplotlib
             draw_curves(read_metrics(self.folder), log(plan.spec.num_classes), self.folder / CURVES)
         return RunResult(
@@ -156,25 +169,31 @@ class _Run:
             self.progress.step = step
             self._save_checkpoint()
 
-    def _measure(self) -> Evaluation | None:
-        """Errors of the present weights on the held-out split, centre view, for the log and the observer."""
+    def _evaluate(self, classifier: Classifier) -> Evaluation | None:
+        """Errors on the held-out split, centre view; None where nothing is held out."""
         plan, name = self.plan, self.plan.measured_split
         if name is None:
             return None
         split = plan.dataset.split(name)
         with self.observer.progress(f"errors on {name}", len(split), "images") as advance:
             workers = plan.loader.options.workers
-            found = evaluate([self._classifier()], split, plan.dataset.classes, workers=workers, progress=advance)
-        epoch = self.progress.step // plan.steps_per_epoch
+            return evaluate([classifier], split, plan.dataset.classes, workers=workers, progress=advance)
+
+    def _measure(self, classifier: Classifier) -> Evaluation | None:
+        """`_evaluate` after an epoch, for the log and the observer."""
+        found, name = self._evaluate(classifier), self.plan.measured_split
+        if found is None:
+            return None
+        epoch = self.progress.step // self.plan.steps_per_epoch
         errors = {"loss": found.loss, "top1_error": found.top1_error, "top5_error": found.top5_error}
         self.log.add({"step": self.progress.step, "epoch": epoch, "split": name, "views": found.views, **errors})
         top5 = "" if found.top5_error is None else f", top-5 {found.top5_error:.1%}"
         self.observer.say(f"epoch {epoch}: {name} error top-1 {found.top1_error:.1%}{top5} (centre view)")
         return found
 
-    def _save(self, found: Evaluation | None) -> None:
+    def _save(self, weights: Weights, found: Evaluation | None) -> None:
         """Checkpoint and weights after an epoch. Only a validation split chooses the best: nothing selects on test."""
-        weights = self._classifier(found).weights
+        weights = replace(weights, errors=(self._errors(found),) if found else ())
         if found is not None and self.plan.measured_split == "val" and self._is_best(found.top1_error):
             save_weights(self.folder / BEST, weights)
         save_weights(self.folder / LAST, weights)
@@ -202,8 +221,8 @@ class _Run:
         save_checkpoint(self.folder, self.progress, trainer.net.state_dict(), trainer.optimizer.velocities())
         self.saved_at = monotonic()
 
-    def _classifier(self, found: Evaluation | None = None) -> Classifier:
-        """The present weights as users will get them, with the errors `found` and the probe's logits.
+    def _classifier(self) -> Classifier:
+        """The present weights as users will get them, with the probe's logits.
 
         Raises:
             RunError: weights or logits that are not finite numbers.
@@ -216,9 +235,8 @@ class _Run:
             preprocessing=plan.preprocessing,
             tensors=plan.trainer.tensors(),
             recipe=plan.recipe.to_json(),
-            errors=(self._errors(found),) if found else (),
         )
-        engine = open_engine("torch", weights)
+        engine = open_engine("torch", weights, str(plan.trainer.device))
         logits = engine.logits(probe_view(plan.preprocessing))[0]
         if not np.isfinite(logits).all():
             raise RunError(f"the net's answers are no numbers after step {self.progress.step}; {WHAT_HELPS}")

@@ -13,6 +13,8 @@ def rate_at(schedule: Schedule, progress: float, plateaus: int = 0) -> float:
     match schedule:
         case Steps():
             return next((rate for start, rate in reversed(schedule.drops) if progress >= start), schedule.base)
+        case DExp() if schedule.frozen_from is not None and progress >= schedule.frozen_from:
+            return 0.0
         case DExp(num_rates=1):
             return schedule.base
         case DExp():

@@ -19,7 +19,7 @@ def match_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> ND
     that nothing else matches go by position.
 
     Raises:
-        DataError: names some of the classes that nothing matches.
+        DataError: names some of the classes that nothing matches, or two that match the same one.
     """
     by_position = np.arange(len(wanted), dtype=np.int64)
     if [_plain(info.name) for info in wanted] == [_plain(info.name) for info in known]:
@@ -28,7 +28,9 @@ def match_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> ND
     found = [_match(info, known, index_of) for info in wanted]
     unmatched = [info.name for info, index in zip(wanted, found, strict=True) if index is None]
     if not unmatched:
-        return np.array(found, dtype=np.int64)
+        indices = np.array(found, dtype=np.int64)
+        _refuse_shared(wanted, known, indices)
+        return indices
     if len(wanted) == len(known) and (_numbered(wanted) or _numbered(known)):
         return by_position
     more = f" and {len(unmatched) - _NAMED_IN_FULL} more" if len(unmatched) > _NAMED_IN_FULL else ""
@@ -36,6 +38,17 @@ def match_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> ND
         f"{len(unmatched)} of the data's {len(wanted)} classes are not among the {len(known)} of the weights: "
         f"{', '.join(unmatched[:_NAMED_IN_FULL])}{more}; name them by WordNet id or as the weights do"
     )
+
+
+def _refuse_shared(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo], indices: NDArray[np.int64]) -> None:
+    first: dict[int, str] = {}
+    for info, index in zip(wanted, indices.tolist(), strict=True):
+        if index in first:
+            raise DataError(
+                f"the data's classes {first[index]!r} and {info.name!r} are both {known[index].name!r} to the weights; "
+                "rename or join them"
+            )
+        first[index] = info.name
 
 
 def _match(info: ClassInfo, known: Sequence[ClassInfo], index_of: dict[str, int]) -> int | None:

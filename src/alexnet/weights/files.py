@@ -97,7 +97,7 @@ def read_weights(path: str | Path) -> Weights:
         return _assemble(metadata, tensors)
     except InputError as error:
         raise WeightsError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged metadata ({type(error).__name__}: {error})") from error
 
 
