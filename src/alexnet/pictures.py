@@ -39,7 +39,8 @@ def draw_curves(records: Sequence[Mapping[str, Any]], chance_loss: float, path: 
     losses.set(xlabel="step", ylabel="loss (nats)")
     errors.set(xlabel="step", ylabel="error", ylim=(0, 1))
     for axes in (losses, errors):
-        axes.legend(frameon=False)
+        if axes.lines:
+            axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 

@@ -1,6 +1,9 @@
 """`alexnet demo`."""
 
+import os
+import sys
 from pathlib import Path
+from shutil import which
 from typing import Annotated
 
 import typer
@@ -29,6 +32,13 @@ def demo(
     for picture in (CURVES, PREDICTIONS, KERNELS):
         print(f"  {folder / picture}")
     print("\nnext, type:")
-    print("  alexnet summary krizhevsky-145          # the 2012 net, row by row")
-    print(f"  alexnet evaluate digits --weights {folder} --views ten")
-    print("  alexnet train FOLDER --epochs 10        # FOLDER holds one folder of photos a class")
+    alexnet = _as_typed()
+    print(f"  {alexnet} summary krizhevsky-145       # the 2012 net, row by row")
+    print(f"  {alexnet} evaluate digits --weights {folder} --views ten")
+    print(f"  {alexnet} train FOLDER --epochs 10     # FOLDER holds one folder of photos a class")
+
+
+def _as_typed() -> str:
+    """How this shell reaches the command: by name, or in the environment that `make` has made but not entered."""
+    here = Path(sys.executable).parent / "alexnet"
+    return "alexnet" if which("alexnet") or not here.exists() else os.path.relpath(here)
