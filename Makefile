@@ -65,6 +65,6 @@ constraints:  ## pin the newest versions of everything anew
 	mv build/constraints.txt constraints.txt
 	rm -rf build/constraints
 
-clean:  ## remove caches and build outputs; .venv, runs/ and demo/ stay
+clean:  ## remove caches and build outputs; .venv and runs/ stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

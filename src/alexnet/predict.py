@@ -37,6 +37,9 @@ class Classifier:
     weights: Weights
     engine: Engine
 
+    def __repr__(self) -> str:
+        return f"Classifier({self.weights.spec.name}, {len(self.classes)} classes, engine {self.engine.name})"
+
     @property
     def classes(self) -> tuple[ClassInfo, ...]:
         """What the logits stand for, in their order."""

@@ -15,7 +15,7 @@ def test_the_demo_learns_digits_and_says_what_to_type_next(run, tmp_path: Path) 
         assert str(tmp_path / "run" / picture) in finished.stdout
         with Image.open(tmp_path / "run" / picture) as image:
             assert min(image.size) > 50
-    assert f"evaluate digits --weights {tmp_path / 'run'} --views ten" in finished.stdout
+    assert f"evaluate digits --weights {tmp_path / 'run'}" in finished.stdout
 
 
 def test_commands_are_spelled_as_this_shell_reaches_them(monkeypatch) -> None:

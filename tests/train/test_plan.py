@@ -232,6 +232,11 @@ def test_the_description_is_what_run_json_needs(plan_of: Planner, digits: DataSe
     assert (machine["device"], machine["dtype"], machine["torch"]) == ("cpu", "float32", torch.__version__)
 
 
+def test_digits_have_a_net_of_their_own_and_all_else_the_default(watching, digits: DataSet) -> None:
+    plan = make_plan(RunOptions(data="digits"), digits, watching(), device="cpu", workers=1)
+    assert (plan.spec.name, plan.recipe.name) == ("digits", "digits")
+
+
 def test_the_options_of_a_plan_leave_nothing_open(plan_of: Planner, digits: DataSet) -> None:
     options = plan_of(digits, net="digits", precision="auto").options
     assert (options.net, options.recipe, options.epochs, options.batch_size) == ("digits", "digits", 12, 64)

@@ -53,18 +53,18 @@ def checkpoint_every_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def scripted_errors(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[float]], None]:
-    """The validation errors that a run will measure, epoch after epoch."""
+def scripted_errors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """The validation errors, and if need be the losses, that a run will measure, epoch after epoch."""
 
-    def script(errors: list[float]) -> None:
-        remaining = iter(errors)
+    def script(errors: list[float], with_losses: list[float] | None = None) -> None:
+        remaining, losses = iter(errors), iter(with_losses or [1.0] * len(errors))
 
         def evaluate(classifiers: Any, split: Any, classes: Any, *, workers: int, progress: Any) -> Evaluation:
             progress(len(split))
             return Evaluation(
                 top1_error=next(remaining),
                 top5_error=None,
-                loss=1.0,
+                loss=next(losses),
                 images=len(split),
                 views="center",
                 images_per_second=1.0,
@@ -408,3 +408,13 @@ def test_a_run_goes_without_curves_where_matplotlib_is_missing(begin: Begin, mon
 
     monkeypatch.setattr(run, "draw_curves", refuse)
     assert begin(limit_train_batches=1).steps == 2
+
+
+def test_between_equal_errors_the_loss_chooses_the_best_weights(
+    begin: Begin, scripted_errors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted_errors([0.5, 0.5, 0.5], [2.0, 1.0, 3.0])
+    saved = []
+    monkeypatch.setattr(run, "save_weights", lambda path, weights: saved.append(path.name))
+    begin(epochs=3, limit_train_batches=1)
+    assert saved == [BEST, LAST, BEST, LAST, LAST]

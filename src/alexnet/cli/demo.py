@@ -34,7 +34,7 @@ def demo(
     print("\nnext, type:")
     alexnet = _as_typed()
     print(f"  {alexnet} summary krizhevsky-145       # the 2012 net, row by row")
-    print(f"  {alexnet} evaluate digits --weights {folder} --views ten")
+    print(f"  {alexnet} evaluate digits --weights {folder}")
     print(f"  {alexnet} train FOLDER --epochs 10     # FOLDER holds one folder of photos a class")
 
 

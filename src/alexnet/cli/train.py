@@ -15,7 +15,9 @@ EXAMPLE = "photos --net krizhevsky-145 --epochs 10"
 
 def train(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Class folders, shards, batches or digits.")],
-    net: Annotated[str | None, typer.Option(help="A net of `alexnet nets`; default: krizhevsky-145.")] = None,
+    net: Annotated[
+        str | None, typer.Option(help="A net of `alexnet nets`; default: krizhevsky-145, for digits its own.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="How to train; default: the net's own recipe.")] = None,
     weights: Annotated[str | None, typer.Option(help="Weights to start from: a run folder or a file.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/<data>-<time>.")] = None,

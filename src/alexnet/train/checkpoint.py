@@ -17,12 +17,13 @@ CHECKPOINT = "checkpoint.pt"
 class Progress:
     """What a run knows about itself besides its tensors.
 
-    step: updates made, over all epochs. best_error: lowest validation top-1 error so far. epochs_since_best and
-    plateaus: for recipes that wait for validation error to stop improving.
+    step: updates made, over all epochs. best_error: lowest validation top-1 error so far; best_loss: lowest loss at
+    that error. epochs_since_best and plateaus: for recipes that wait for validation error to stop improving.
     """
 
     step: int = 0
     best_error: float | None = None
+    best_loss: float | None = None
     epochs_since_best: int = 0
     plateaus: int = 0
 

@@ -24,6 +24,7 @@ from alexnet.train.options import RunOptions, describe_data
 from alexnet.weights import Weights, find_weights
 
 INTERPOLATION = "bilinear"
+NET_OF_DATA = {"digits": "digits"}  # data that the default net would be absurd for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,8 @@ def make_plan(
     dtype = pick_precision(options.precision or "auto", where)
     seed = options.seed or 0
     parent = find_weights(options.weights) if options.weights else None
+    if parent is None and options.net is None:
+        options = replace(options, net=NET_OF_DATA.get(options.data, DEFAULT_NET))
     recipe = _recipe(options, parent)
     _check_splits(dataset, recipe)
     spec = _spec(options, parent, len(dataset.classes))

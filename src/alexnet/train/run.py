@@ -194,20 +194,26 @@ class _Run:
     def _save(self, weights: Weights, found: Evaluation | None) -> None:
         """Checkpoint and weights after an epoch. Only a validation split chooses the best: nothing selects on test."""
         weights = replace(weights, errors=(self._errors(found),) if found else ())
-        if found is not None and self.plan.measured_split == "val" and self._is_best(found.top1_error):
+        if found is not None and self.plan.measured_split == "val" and self._is_best(found):
             save_weights(self.folder / BEST, weights)
         save_weights(self.folder / LAST, weights)
         self._save_checkpoint()
 
-    def _is_best(self, error: float) -> bool:
-        """Note a validation error; whether it is the lowest so far. Recipes that wait for plateaus count them here."""
+    def _is_best(self, found: Evaluation) -> bool:
+        """Note a validation error; whether it is the lowest so far, the loss deciding between equal ones.
+
+        Recipes that wait for plateaus count them here; a lower loss alone does not end a plateau.
+        """
         progress, schedule = self.progress, self.plan.recipe.rates.weights
-        if progress.best_error is None or error < progress.best_error:
-            progress.best_error, progress.epochs_since_best = error, 0
+        if progress.best_error is None or found.top1_error < progress.best_error:
+            progress.best_error, progress.best_loss, progress.epochs_since_best = found.top1_error, found.loss, 0
             return True
         progress.epochs_since_best += 1
         if isinstance(schedule, Plateau) and progress.epochs_since_best >= schedule.patience_epochs:
             progress.plateaus, progress.epochs_since_best = progress.plateaus + 1, 0
+        if found.top1_error == progress.best_error and (progress.best_loss is None or found.loss < progress.best_loss):
+            progress.best_loss = found.loss
+            return True
         return False
 
     def _ended(self) -> bool:
@@ -258,3 +264,6 @@ class _Run:
             f"{plan.spec.num_classes} classes: {plan.recipe.epochs} epochs of {plan.steps_per_epoch:,} steps, "
             f"{described['machine']['device']} {described['machine']['dtype']}, into {self.folder}"
         )
+        split = plan.measured_split
+        held_out = f"{len(plan.dataset.split(split)):,} images of the {split} split" if split else "nothing is held out"
+        self.observer.say(f"errors: {held_out}" + ("" if split else ", so no error will be measured"))

@@ -6,7 +6,7 @@ the parameters under their rows' names, and `preprocessing.mean_image` where the
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ class Weights:
     spec: Spec
     classes: tuple[ClassInfo, ...]
     preprocessing: Preprocessing
-    tensors: Tensors
+    tensors: Tensors = field(repr=False)
     recipe: Mapping[str, Any] | None = None
     errors: tuple[Mapping[str, Any], ...] = ()
     probe: Mapping[str, Any] | None = None
