@@ -4,7 +4,7 @@ from math import prod
 from typing import Any
 
 from alexnet.arch import find
-from alexnet.arch.shapes import RowShape, Shape, measure
+from alexnet.arch.shapes import RowShape, Shape, measure, total_macs, total_neurons, total_params
 from alexnet.arch.spec import Spec
 
 _SETTINGS = ("kernel_size", "stride", "padding", "groups")
@@ -28,8 +28,7 @@ def net_json(spec: Spec) -> dict[str, Any]:
 
 def totals(spec: Spec) -> dict[str, int]:
     """`params`, `macs` (multiply-adds of one image's forward pass) and `neurons` of the whole net."""
-    rows = measure(spec)
-    return {key: sum(getattr(row, key) for row in rows) for key in ("params", "macs", "neurons")}
+    return {"params": total_params(spec), "macs": total_macs(spec), "neurons": total_neurons(spec)}
 
 
 def summary(net: str | Spec) -> str:

@@ -57,14 +57,18 @@ class Plan:
             "net": spec_to_json(self.spec),
             "recipe": self.recipe.to_json(),
             "data": describe_data(self.dataset),
-            "machine": {
-                "alexnet": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-                "device": str(self.trainer.device),
-                "dtype": str(self.trainer.dtype).removeprefix("torch."),
-                "threads": torch.get_num_threads(),
-            },
+            "machine": self.describe_machine(),
+        }
+
+    def describe_machine(self) -> dict[str, Any]:
+        """On what the run computes, and with which versions."""
+        return {
+            "alexnet": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "device": str(self.trainer.device),
+            "dtype": str(self.trainer.dtype).removeprefix("torch."),
+            "threads": torch.get_num_threads(),
         }
 
 
@@ -88,11 +92,10 @@ def make_plan(
     dtype = pick_precision(options.precision or "auto", where)
     seed = options.seed or 0
     parent = find_weights(options.weights) if options.weights else None
-    if parent is None and options.net is None:
-        options = replace(options, net=NET_OF_DATA.get(options.data, DEFAULT_NET))
-    recipe = _recipe(options, parent)
+    net_name = options.net or (parent.spec.name if parent else NET_OF_DATA.get(options.data, DEFAULT_NET))
+    recipe = _recipe(options, net_name)
     _check_splits(dataset, recipe)
-    spec = _spec(options, parent, len(dataset.classes))
+    spec = _spec(options, net_name, parent, len(dataset.classes))
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = _net(spec, parent, seed)
     statistics = statistics or _statistics(recipe, spec, dataset, parent, observer, workers)
@@ -122,9 +125,8 @@ def make_plan(
     )
 
 
-def _recipe(options: RunOptions, parent: Weights | None) -> Recipe:
+def _recipe(options: RunOptions, net: str) -> Recipe:
     """The recipe asked for, else the net's own, with the run's epochs, batch size and rate put in."""
-    net = options.net or (parent.spec.name if parent else DEFAULT_NET)
     recipe = find_recipe(options.recipe) if options.recipe else default_recipe(net)
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
     return recipe if options.lr is None else recipe.with_lr(options.lr)
@@ -159,11 +161,11 @@ def _check_splits(dataset: DataSet, recipe: Recipe) -> None:
         )
 
 
-def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec:
+def _spec(options: RunOptions, net: str, parent: Weights | None, num_classes: int) -> Spec:
     if parent is None:
-        return find(options.net or DEFAULT_NET, num_classes=num_classes)
-    if options.net and options.net != parent.spec.name:
-        raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {options.net}; leave --net out")
+        return find(net, num_classes=num_classes)
+    if net != parent.spec.name:
+        raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {net}; leave --net out")
     return parent.spec.with_classes(num_classes)
 
 

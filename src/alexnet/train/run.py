@@ -258,11 +258,11 @@ class _Run:
         }
 
     def _announce(self) -> None:
-        described, plan = self.plan.describe(), self.plan
+        plan, machine = self.plan, self.plan.describe_machine()
         self.observer.say(
             f"{plan.spec.name} by recipe {plan.recipe.name} on {len(plan.loader.split):,} images of "
             f"{plan.spec.num_classes} classes: {plan.recipe.epochs} epochs of {plan.steps_per_epoch:,} steps, "
-            f"{described['machine']['device']} {described['machine']['dtype']}, into {self.folder}"
+            f"{machine['device']} {machine['dtype']}, into {self.folder}"
         )
         split = plan.measured_split
         held_out = f"{len(plan.dataset.split(split)):,} images of the {split} split" if split else "nothing is held out"
