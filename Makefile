@@ -9,12 +9,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 TORCH := 2.13.0
+TORCH_FREE_TESTS := tests/arch tests/data tests/weights tests/test_atomic.py tests/test_cores.py tests/test_lock.py \
+	tests/test_memory.py tests/test_metrics.py tests/test_recipes.py tests/test_describe.py tests/test_preprocess.py \
+	tests/test_peers.py tests/test_imports.py $(addprefix tests/cli/test_,nets.py summary.py failures.py \
+	progress.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-gpu check docs bench constraints clean
+.PHONY: help setup demo test test-torch-free test-slow test-gpu check docs docs-pictures bench constraints clean
 
 help:  ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
 
 setup: $(STAMP)  ## make .venv once, every version from constraints.txt
 
@@ -33,6 +37,15 @@ demo: $(STAMP)  ## the first minute: a small net trained, judged and shown, with
 test: $(STAMP)  ## the tests of every day: plain CPU, about two minutes
 	$(BIN)/pytest
 
+# torch is by far the largest of the dependencies: without it another Python is tried in two minutes.
+test-torch-free:  ## what needs no torch, on another Python: make test-torch-free PYTHON=python3.13
+	$(PYTHON) -m venv --clear build/venv
+	build/venv/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt hatchling editables
+	build/venv/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt --no-build-isolation \
+		-e '.[plot,download,demo]' pytest pytest-timeout webdataset
+	build/venv/bin/python --version
+	build/venv/bin/python -m pytest $(TORCH_FREE_TESTS)
+
 test-slow: $(STAMP)  ## those that take minutes
 	$(BIN)/pytest -m 'slow and not gpu and not network'
 
@@ -47,6 +60,14 @@ check: $(STAMP)  ## lint, format, types
 
 docs: $(STAMP)  ## are the pages true: links, commands and options in them exist
 	$(BIN)/pytest tests/test_docs.py
+
+# Photographs to measure on: a folder with sixteen or more.
+PHOTOS ?= ../shared/data/imagenet-samples
+docs-pictures: $(STAMP)  ## draw the pictures of the pages and run the notebook anew
+	$(BIN)/python -m alexnet.experiments.why_it_stalls $(PHOTOS) --out docs/why-it-stalls.png \
+		--curves results/krizhevsky-145-tiny-imagenet_epyc-2-cores_2026-11-20.jsonl \
+		results/krizhevsky-145-std-0.01-tiny-imagenet_epyc-2-cores_2026-11-21.jsonl
+	$(BIN)/python examples/run_notebook.py examples/learn_alexnet_on_cifar10.ipynb
 
 bench: $(STAMP)  ## run every script in bench/, one after the other
 	@for script in $(wildcard bench/*.py); do \

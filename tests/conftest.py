@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = 2  # on a laptop and a server alike
 os.environ["OMP_NUM_THREADS"] = str(THREADS)  # torch reads it when it is first imported, subprocesses too
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait hinder each other elsewhere
 os.environ["ALEXNET_KEEP_MEMORY"] = "0"  # what one test tells the C library would hold for all after it
 
 
@@ -78,3 +80,12 @@ def tiny_weights() -> "Weights":
         ),
         tensors={key: rng.normal(0, 0.1, shape).astype(np.float32) for key, shape in tensor_shapes(spec).items()},
     )
+
+
+@pytest.fixture
+def probed_weights(tiny_weights: "Weights") -> "Weights":
+    """The same with a probe, as training saves them."""
+    from alexnet.verify import probe_logits
+    from alexnet.weights import make_probe
+
+    return replace(tiny_weights, probe=make_probe(tiny_weights, probe_logits(tiny_weights)))

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,51 @@ def test_files_are_made_with_the_usual_permissions(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), write_whole(tmp_path / "no" / "x") as temporary:
         temporary.write_text("")
+
+
+class Windows:
+    """What differs there: only what is open for writing is synced, folders are not opened, open files not replaced."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, attempts: int) -> None:
+        self.refusals = attempts
+        self.synced: set[int] = set()
+        self.open, self.replace = os.open, Path.replace
+        monkeypatch.setattr("alexnet.atomic._WAITS", (0, 0, 0))
+        monkeypatch.setattr(os, "open", self.opened)
+        monkeypatch.setattr(os, "fsync", self.synced.add)
+        monkeypatch.setattr(Path, "replace", lambda source, target: self.replaced(source, target))
+
+    def opened(self, path: Path, flags: int) -> int:
+        if path.is_dir():
+            raise PermissionError(path)
+        assert flags & os.O_RDWR
+        return self.open(path, flags)
+
+    def replaced(self, source: Path, target: Path) -> Path:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise PermissionError(source)
+        return self.replace(source, target)
+
+
+def test_windows_is_asked_again_where_another_program_has_the_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = Windows(monkeypatch, attempts=2)
+    with write_whole(tmp_path / "x") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "x").read_text() == "new"
+    assert len(windows.synced) == 1
+
+
+def test_on_windows_a_file_that_stays_open_keeps_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x"
+    path.write_text("old")
+    Windows(monkeypatch, attempts=9)
+    with pytest.raises(PermissionError), write_whole(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def fail_halfway(path: Path) -> None:

@@ -38,7 +38,7 @@ def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["sumary"], "unknown verb 'sumary'; did you mean summary?"),
+        (["sumary"], "unknown verb 'sumary'; did you mean summary"),
         (["fly"], "known: nets, summary"),
         (["--fly"], "--fly; see: alexnet --help"),
         (["nets", "--fly"], "--fly; see: alexnet nets --help"),

@@ -1,5 +1,6 @@
 """The pages are true: what they link to is there, and what they tell people to type exists."""
 
+import ast
 import os
 import re
 import shlex
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 
@@ -148,3 +150,61 @@ def test_links_and_headings_are_found_in_a_page() -> None:
     page = '# The nets, in short\n[a](b.md#c) ![d](e.png) `[no](code)` <a href="f">\n```\n[no](block)\n```\n'
     assert list(links(page)) == ["b.md#c", "e.png", "f"]
     assert anchors(page) == {"the-nets-in-short"}
+
+
+PAPER_MAP = ROOT / "docs/paper-map.md"
+NOT_YET = "not yet"
+
+
+def map_rows() -> list[list[str]]:
+    """The cells of every row of the paper map but heads and rules."""
+    lines = [line for line in PAPER_MAP.read_text("utf-8").splitlines() if line.startswith("| ")]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    return [row for row in rows if row[-1] != "test"]
+
+
+def named_in(cell: str) -> Iterator[tuple[Path, list[str]]]:
+    """(file, names in it) for every linked file of a cell: the backticked words between its link and the next."""
+    parts = re.split(r"\[`[^`]+`\]\(([^)]+)\)", cell)
+    for link, text in zip(parts[1::2], parts[2::2], strict=True):
+        yield (PAPER_MAP.parent / link).resolve(), re.findall(r"`(\w+)`", text)
+
+
+@cache
+def defined_in(file: Path) -> set[str]:
+    """The functions, classes and module-level names of a Python file."""
+    tree = ast.parse(file.read_text("utf-8"))
+    names = {
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
+    assigned = [node.targets if isinstance(node, ast.Assign) else [node.target] for node in tree.body if is_value(node)]
+    return names | {target.id for targets in assigned for target in targets if isinstance(target, ast.Name)}
+
+
+def is_value(node: ast.stmt) -> TypeGuard[ast.Assign | ast.AnnAssign]:
+    return isinstance(node, ast.Assign | ast.AnnAssign)
+
+
+@pytest.mark.parametrize("row", map_rows(), ids=lambda row: row[0])
+def test_every_name_of_the_paper_map_is_where_it_says(row: list[str]) -> None:
+    """A row has a file and a test, or says that it has not yet; names stand in the file they are linked to."""
+    where, tests = row[-2:]
+    for cell in (where, tests):
+        found = list(named_in(cell))
+        assert found or cell == NOT_YET, f"{cell}: names no file"
+        for file, names in found:
+            assert file.is_file(), f"{file}: no such file"
+            assert set(names) <= defined_in(file), f"not in {file.name}: {set(names) - defined_in(file)}"
+    functions = [name for _, names in named_in(tests) for name in names]
+    assert all(name.startswith("test_") for name in functions)
+    assert functions or tests == NOT_YET
+
+
+def test_the_paper_map_has_every_section_of_the_paper() -> None:
+    named = " ".join(row[0] for row in map_rows())
+    sections = {"1", "2", "3.1", "3.2", "3.3", "3.4", "3.5", "4", "4.1", "4.2", "5", "6", "6.1", "7"}
+    assert sections <= set(re.findall(r"sec\. ([\d.]*\d)", named))
+    assert {"figure 1", "figure 2", "figure 3", "figure 4 left", "figure 4 right"} <= set(
+        re.findall(r"figure \d(?: left| right)?", named)
+    )
+    assert {"table 1", "table 2"} <= set(re.findall(r"table \d", named))

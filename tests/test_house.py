@@ -20,10 +20,23 @@ PROJECT = tomllib.loads(PROJECT_TEXT)["project"]
 CONSTRAINTS = (ROOT / "constraints.txt").read_text("utf-8")
 
 # Tests of the whole house mirror no single file.
-WHOLE_HOUSE = {"test_house", "test_imports", "test_docs", "test_names", "test_public_names", "test_examples"}
+WHOLE_HOUSE = {
+    "test_house",
+    "test_imports",
+    "test_docs",
+    "test_names",
+    "test_peers",
+    "test_public_names",
+    "test_examples",
+}
 # What a CUDA build of torch adds; torch itself names their versions.
 CUDA = re.compile(r"(nvidia|cuda)-|triton$")
 MAX_BYTES = 9 * 2**20
+# What would run the code in a file of others, or write where an archive of others says.
+UNSAFE = re.compile(
+    r"(\b(import|from) c?[pP]ickle\b|\b(marshal|shelve|dill|joblib)\.|allow_pickle=True|\byaml\.(unsafe_)?load\("
+    r"|\bextractall\(|shell=True|\bos\.system\(|(?<![\w.])(eval|exec)\(|\btorch\.load\((?!.*weights_only=True))"
+)
 
 
 def git_files() -> list[Path]:
@@ -95,6 +108,32 @@ def test_the_wheel_holds_every_file_of_the_package(tmp_path: Path) -> None:
     assert "alexnet/py.typed" in held
     assert held == {path.relative_to(source).as_posix() for path in git_files() if path.is_relative_to(source)}
     assert {"LICENSE", "NOTICE"} <= about
+
+
+def test_nothing_in_the_package_runs_what_others_wrote() -> None:
+    sources = {path: path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py")}
+    found = [f"{path}: {match[0]}" for path, text in sources.items() for match in UNSAFE.finditer(text)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("import pickle", "from pickle import loads", "import cPickle", "np.load(path, allow_pickle=True)"),
+        *("torch.load(path)", 'torch.load(path, map_location="cpu")', "yaml.load(text)", "tar.extractall(folder)"),
+        *("eval(text)", "x = exec(text)", "run(line, shell=True)", "os.system(line)", "joblib.load(path)"),
+    ],
+)
+def test_unsafe_lines_are_found(line: str) -> None:
+    assert UNSAFE.search(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["net.eval()", 'torch.load(path, map_location="cpu", weights_only=True)', "load_pickle(path)", "def eval_(x)"],
+)
+def test_safe_lines_pass(line: str) -> None:
+    assert not UNSAFE.search(line)
 
 
 def test_no_file_is_larger_than_nine_mebibytes() -> None:

@@ -48,3 +48,11 @@ def test_other_c_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch, name:
     monkeypatch.setattr(platform, "libc_ver", lambda: (name, ""))
     monkeypatch.setattr("ctypes.CDLL", lambda *_: pytest.fail("the C library was asked"))
     assert keep_memory() is False
+
+
+def test_a_c_library_without_the_setting_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Musl behind a layer for programs of glibc."""
+    monkeypatch.delenv(SWITCH, raising=False)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.38"))
+    monkeypatch.setattr("ctypes.CDLL", lambda _: object())
+    assert keep_memory() is False

@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from alexnet.errors import MissingExtraError
-from alexnet.pictures import draw_curves, draw_kernels, draw_predictions
+from alexnet.pictures import draw_curves, draw_kernels, draw_predictions, draw_similar
 from alexnet.predict import Prediction
+from alexnet.similar import Neighbour
 
 RECORDS = [
     {"step": 20, "split": "train", "loss": 2.2, "top1_error": 0.8},
@@ -44,6 +45,20 @@ def test_a_wrong_answer_is_red_and_a_right_one_green(tmp_path):
     assert green in right
     assert red not in right
     assert red in wrong
+
+
+def test_neighbours_stand_to_the_right_of_the_image_asked_about(tmp_path):
+    red, green, blue = (Image.new("RGB", (8, 8), name) for name in ("red", "lime", "blue"))
+    found = [
+        (green, Neighbour(path="a", label="cat", distance=1.5, index=0)),
+        (blue, Neighbour(path="b", label=None, distance=2.0, index=1)),
+    ]
+    draw_similar(red, found, tmp_path / "similar.png")
+    pixels = np.asarray(Image.open(tmp_path / "similar.png").convert("RGB"))
+    middles = [
+        np.argwhere((pixels == color).all(axis=2))[:, 1].mean() for color in ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+    ]
+    assert middles == sorted(middles)
 
 
 def test_without_matplotlib_the_error_names_the_extra(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from PIL import Image
 import alexnet
 from alexnet.errors import ImageError, InputError, UnknownNameError, WeightsError
 from alexnet.metrics import softmax
-from alexnet.predict import Classifier, image_files, load
+from alexnet.predict import Classifier, load
 from alexnet.preprocess import extract_views
 from alexnet.weights import Weights, save_weights
 
@@ -94,13 +94,3 @@ def test_the_public_load_reads_files(tiny_weights: Weights, tmp_path: Path) -> N
     assert classifier.classes == tiny_weights.classes
     assert classifier.preprocessing == tiny_weights.preprocessing
     assert classifier.predict(picture()) == load(tiny_weights).predict(picture())
-
-
-def test_a_folder_gives_its_images_sorted_without_hidden_ones(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a/c.png", ".hidden/d.png", ".e.png", "notes.txt"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    assert image_files(tmp_path) == [str(tmp_path / "a/c.png"), str(tmp_path / "b.JPG")]
-    assert image_files("no/such.png") == ["no/such.png"]
-    assert image_files(tmp_path / ".hidden") == [str(tmp_path / ".hidden/d.png")]

@@ -114,6 +114,16 @@ def test_preprocessing_survives_json(resize):
     assert set(values) == {"resize", "interpolation", "crop", "channel_order", "scale", "mean", "std"}
 
 
+def test_a_mean_image_that_is_meant_must_be_there():
+    """Its pixels travel beside the JSON; without them weights would silently be given other images."""
+    mean_image = np.full((3, 256, 256), 120, np.float32)
+    values = json.loads(json.dumps(Preprocessing(mean_image=mean_image).to_json()))
+    assert values["mean"] == "image"
+    assert Preprocessing.from_json(values, mean_image).mean_image is mean_image
+    with pytest.raises(InputError, match="the mean image is missing"):
+        Preprocessing.from_json(values)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -1,10 +1,17 @@
 """Files written whole or not at all. Standard library only."""
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
+
+# Windows moves nothing onto a file that another program, such as a virus scanner, has open: it is asked again, after
+# so many seconds (ours).
+_WAITS: tuple[float, ...] = (0.01, 0.1, 0.5) if os.name == "nt" else ()
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
 @contextmanager
@@ -20,17 +27,38 @@ def write_whole(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
-        _sync(temporary)
-        temporary.replace(path)
+        _sync(temporary, os.O_RDWR)  # Windows syncs only what is open for writing
+        _move(temporary, path)
         with suppress(OSError):  # not every system can open or sync a folder
-            _sync(path.parent)
+            _sync(path.parent, os.O_RDONLY)
+    except OSError as error:
+        if error.errno and not error.filename:  # a failed write, as on a full disk, does not say of what
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files that a killed process has left; only for who alone writes into `folder`."""
+    for path in folder.iterdir():
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    for seconds in _WAITS:
+        try:
+            source.replace(target)
+            return
+        except PermissionError:
+            sleep(seconds)
+    source.replace(target)
+
+
+def _sync(path: Path, flags: int) -> None:
     """Put `path` on the disk now: a rename may otherwise reach it before the bytes do."""
-    handle = os.open(path, os.O_RDONLY)
+    handle = os.open(path, flags)
     try:
         os.fsync(handle)
     finally:

@@ -8,6 +8,7 @@ AlexNetError                 one line for people, and the exit status of the com
 │   │   ├── ImageError       bytes that are not an image, or only a part of one
 │   │   └── ShardError       a damaged or truncated tar shard
 │   ├── WeightsError         weights of another net, or with missing, extra or mis-shaped keys
+│   ├── DownloadError        a published file that cannot be fetched, or came otherwise than published
 │   └── MissingExtraError    an optional dependency that is not installed
 └── RunError                 exit 1: a run failed after it began (loss not a number, disk full)
 """
@@ -45,7 +46,11 @@ class DataError(InputError):
 
 
 class ImageError(DataError):
-    """Something that is not a whole image."""
+    """Something that is not a whole image; `kind` is the reason in a word, to count by."""
+
+    def __init__(self, message: str, kind: str = "damaged") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class ShardError(DataError):
@@ -54,6 +59,10 @@ class ShardError(DataError):
 
 class WeightsError(InputError):
     """Weights that do not belong to the net they are loaded into."""
+
+
+class DownloadError(InputError):
+    """A published file that could not be had."""
 
 
 class MissingExtraError(InputError):

@@ -7,6 +7,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.data.damaged import OnDamaged, refuse
 from alexnet.data.loader import eval_batches
 from alexnet.data.splits import ClassInfo, Split
 from alexnet.errors import DataError, RunError, WeightsError
@@ -40,14 +41,17 @@ def evaluate(
     batch_size: int = 128,
     workers: int = 2,
     progress: Callable[[int], object] | None = None,
+    on_damaged: OnDamaged = refuse,
 ) -> Evaluation:
     """Errors and loss of the mean of the classifiers' probabilities over `split`.
 
     The data's classes are found among the weights' by `match_classes`; the weights may know more, and then err among
-    all of theirs. `progress` is called with the number of images of each batch. The rate includes decoding.
+    all of theirs. `progress` is called with the number of images of each batch. The rate includes decoding. Where
+    `on_damaged` bears the error of an image that cannot be read, the image does not count.
 
     Raises:
         DataError: no images, or classes that the weights do not know.
+        ImageError: a damaged image, unless `on_damaged` bears it.
         WeightsError: the classifiers do not know the same classes.
         RunError: probabilities that are not numbers.
     """
@@ -55,22 +59,27 @@ def evaluate(
         raise DataError("there are no images to evaluate on")
     first, columns = classifiers[0], [_columns(classifiers[0], other) for other in classifiers]
     index_of_label = match_classes(data_classes, first.classes)
-    top1, top5, loss, start = 0.0, 0.0, 0.0, perf_counter()
-    for canvases, data_labels in _batches(classifiers, split, batch_size, workers):
+    top1, top5, loss, num_images, start = 0.0, 0.0, 0.0, 0, perf_counter()
+    for canvases, data_labels in _batches(classifiers, split, batch_size, workers, on_damaged):
+        if not len(data_labels):
+            continue
         probs = _mean_probabilities(classifiers, columns, canvases, views)
         labels = index_of_label[data_labels]
         top1 += topk_credit(probs, labels, 1).sum()
         top5 += topk_credit(probs, labels, 5).sum()
         loss += nll(probs, labels).sum()
+        num_images += len(labels)
         if progress:
             progress(len(labels))
+    if not num_images:
+        raise DataError(f"all of {len(split)} images are damaged; are the data still there?")
     return Evaluation(
-        top1_error=float(1 - top1 / len(split)),
-        top5_error=float(1 - top5 / len(split)) if len(first.classes) >= MIN_CLASSES_FOR_TOP5 else None,
-        loss=float(loss / len(split)),
-        images=len(split),
+        top1_error=float(1 - top1 / num_images),
+        top5_error=float(1 - top5 / num_images) if len(first.classes) >= MIN_CLASSES_FOR_TOP5 else None,
+        loss=float(loss / num_images),
+        images=num_images,
         views=views,
-        images_per_second=len(split) / (perf_counter() - start),
+        images_per_second=num_images / (perf_counter() - start),
     )
 
 
@@ -88,12 +97,16 @@ def _columns(first: Classifier, other: Classifier) -> NDArray[np.int64]:
 
 
 def _batches(
-    classifiers: Sequence[Classifier], split: Split, batch_size: int, workers: int
+    classifiers: Sequence[Classifier], split: Split, batch_size: int, workers: int, on_damaged: OnDamaged
 ) -> Iterator[tuple[Canvases, NDArray[np.int64]]]:
     """Canvases by how they were made, uint8 (N, 3, H, W), with labels (N,): nets that see images alike share them."""
     streams = {
         _canvas(classifier): eval_batches(
-            split, batch_size=batch_size, preprocessing=classifier.preprocessing, workers=workers
+            split,
+            batch_size=batch_size,
+            preprocessing=classifier.preprocessing,
+            workers=workers,
+            on_damaged=on_damaged,
         )
         for classifier in classifiers
     }

@@ -23,6 +23,6 @@ def keep_memory() -> bool:
     """
     if os.environ.get(SWITCH) == "0" or platform.libc_ver()[0] != "glibc":
         return False
-    mallopt = ctypes.CDLL(None).mallopt
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl behind a layer that calls itself glibc has none
     settings = ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER), (M_TOP_PAD, GROWTH_BYTES))
-    return all(mallopt(name, value) == 1 for name, value in settings)
+    return mallopt is not None and all(mallopt(name, value) == 1 for name, value in settings)

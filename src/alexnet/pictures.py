@@ -11,6 +11,7 @@ from PIL.Image import Image
 from alexnet.atomic import write_whole
 from alexnet.errors import MissingExtraError
 from alexnet.predict import Prediction
+from alexnet.similar import Neighbour
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ def draw_curves(records: Sequence[Mapping[str, Any]], chance_loss: float, path: 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    figure = _figure(10, 4)
+    figure = new_figure(10, 4)
     losses, errors = figure.subplots(1, 2)
     for split in sorted({record["split"] for record in records}, key=lambda name: name != "train"):
         rows = [record for record in records if record["split"] == split]
@@ -42,7 +43,7 @@ def draw_curves(records: Sequence[Mapping[str, Any]], chance_loss: float, path: 
         if axes.lines:
             axes.legend(frameon=False)
         axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_kernels(filters: NDArray[np.float32], path: Path) -> None:
@@ -56,12 +57,12 @@ def draw_kernels(filters: NDArray[np.float32], path: Path) -> None:
     kernels = ((filters - low) / span).transpose(0, 2, 3, 1)
     columns = min(16, len(kernels))
     rows = -(-len(kernels) // columns)
-    figure = _figure(columns * 0.5, rows * 0.5)
+    figure = new_figure(columns * 0.5, rows * 0.5)
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.axis("off")
     for axes, kernel in zip(figure.axes, kernels, strict=False):
         axes.imshow(kernel, interpolation="nearest")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_predictions(
@@ -74,7 +75,7 @@ def draw_predictions(
     """
     columns = min(6, len(images))
     rows = -(-len(images) // columns)
-    figure = _figure(columns * 1.8, rows * 2.6)
+    figure = new_figure(columns * 1.8, rows * 2.6)
     for place, (image, ranked, truth) in enumerate(zip(images, answers, truths, strict=True)):
         picture = figure.add_subplot(2 * rows, columns, 2 * columns * (place // columns) + place % columns + 1)
         picture.imshow(image, interpolation="nearest")
@@ -88,11 +89,31 @@ def draw_predictions(
         bars.set_yticks(range(len(names)), names, fontsize=7)
         bars.invert_yaxis()
         bars.spines[["top", "right", "bottom"]].set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _figure(width: float, height: float) -> "Figure":
-    """A figure of so many inches, without pyplot: nothing global, no window."""
+def draw_similar(image: Image, found: Sequence[tuple[Image, Neighbour]], path: Path) -> None:
+    """An image and, to the right of it, those found near it with their distances (figure 4, right).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    captions = [""] + ["\n".join(filter(None, [near.label, f"{near.distance:.4g}"])) for _, near in found]
+    figure = new_figure(1.5 * len(captions), 2)
+    pictures = [image, *(each for each, _ in found)]
+    for axes, picture, caption in zip(figure.subplots(1, len(captions)), pictures, captions, strict=True):
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(caption, fontsize=8)
+        axes.axis("off")
+    save_figure(figure, path)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """A figure of so many inches, without pyplot: nothing global, no window.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError:
@@ -100,6 +121,7 @@ def _figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG."""
     with write_whole(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)

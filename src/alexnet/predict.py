@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from alexnet.data.images import SUFFIXES
 from alexnet.data.splits import ClassInfo
 from alexnet.engines import Engine, open_engine
 from alexnet.errors import ImageError, InputError
@@ -138,20 +137,3 @@ def load(weights: str | Path | Weights, engine: str = "auto") -> Classifier:
     """
     found = weights if isinstance(weights, Weights) else find_weights(weights)
     return Classifier(weights=found, engine=open_engine(engine, found))
-
-
-def image_files(where: str | Path) -> list[str]:
-    """The image files at any depth of a folder, sorted and without hidden ones; of anything else just its own path.
-
-    A folder without images is given back itself, so that opening it says what is wrong.
-    """
-    root = Path(where)
-    if not root.is_dir():
-        return [str(where)]
-    inside = (path.relative_to(root) for path in root.rglob("*"))
-    found = sorted(
-        path
-        for path in inside
-        if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
-    )
-    return [str(root / path) for path in found if (root / path).is_file()] or [str(where)]

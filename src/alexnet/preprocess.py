@@ -104,14 +104,14 @@ class Preprocessing:
         return canvas_size(self.resize)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for the metadata of weights. The mean image is not among them: it travels as a tensor."""
+        """Plain values for the metadata of weights. A mean image travels as a tensor; here `mean` is then "image"."""
         return {
             "resize": self.resize if isinstance(self.resize, int) else list(self.resize),
             "interpolation": self.interpolation,
             "crop": self.crop,
             "channel_order": self.channel_order,
             "scale": self.scale,
-            "mean": list(self.mean),
+            "mean": list(self.mean) if self.mean_image is None else "image",
             "std": list(self.std),
         }
 
@@ -120,7 +120,7 @@ class Preprocessing:
         """The inverse of `to_json`.
 
         Raises:
-            InputError: an unknown key, or values that do not fit together.
+            InputError: an unknown key, values that do not fit together, or a mean image that is meant and not given.
         """
         known = cls().to_json()
         if unknown := sorted(values.keys() - known.keys()):
@@ -128,6 +128,10 @@ class Preprocessing:
         plain: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }
+        if plain.get("mean") == "image":
+            if mean_image is None:
+                raise InputError("the mean image is missing; without it the weights do not work, so copy them again")
+            del plain["mean"]
         return cls(**plain, mean_image=mean_image)
 
 

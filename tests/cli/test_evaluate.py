@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ def test_every_mistake_is_one_line_and_exit_2(run, photos: Path, weights_file: P
         "no weights at": (photos, "--weights", tmp_path / "nothing"),
         "not a whole safetensors file": (photos, "--weights", tmp_path / "cut.safetensors"),
         "photos has no test": (photos, "--weights", weights_file, "--split", "test"),
+        "none of ILSVRC's 1,000 classes": (photos, "--weights", weights_file, "--class-order", "devkit"),
+        "no flat validation images": (photos, "--weights", weights_file, "--ground-truth", tmp_path / "truth.txt"),
         "unknown engine": (photos, "--weights", weights_file, "--engine", "steam"),
     }
     for words, arguments in mistakes.items():
@@ -49,12 +52,21 @@ def test_every_mistake_is_one_line_and_exit_2(run, photos: Path, weights_file: P
         assert words in finished.error
 
 
-def test_a_damaged_image_is_named(run, photos: Path, weights_file: Path) -> None:
+def test_a_damaged_image_is_named_and_does_not_count(run, photos: Path, weights_file: Path) -> None:
     damaged = photos / "val" / "blue" / "0.png"
     damaged.write_bytes(damaged.read_bytes()[:60])
-    finished = run("evaluate", photos, "--weights", weights_file)
-    assert finished.status == 2
-    assert "blue/0.png" in finished.error
+    status, shown, news = run("evaluate", photos, "--weights", weights_file, "--json")
+    assert status == 0
+    assert json.loads(shown)["images"] == 11
+    assert news == f"left out: {damaged}: damaged or truncated image (image file is truncated)\n"
+
+
+def test_a_split_of_damaged_images_alone_is_refused(run, photos: Path, weights_file: Path) -> None:
+    for path in (photos / "val").rglob("*.png"):
+        path.write_bytes(b"words")
+    finished = run("evaluate", photos, "--weights", weights_file, "--json")
+    assert (finished.status, finished.stdout) == (2, "")
+    assert "images are damaged, the last one is" in finished.stderr.splitlines()[-1]
 
 
 def test_spoiled_weights_are_one_line(run, photos: Path, spoiled_weights: tuple[Path, str]) -> None:

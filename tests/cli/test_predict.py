@@ -69,6 +69,15 @@ def test_an_image_can_come_through_a_pipe(photo: Path, weights_file: Path) -> No
     assert json.loads(done.stdout)["predictions"][0]["path"] == "-"
 
 
+def test_what_comes_through_a_pipe_and_is_no_image_is_named(photo: Path, weights_file: Path) -> None:
+    command = [sys.executable, "-m", "alexnet", "predict", "-", str(photo), "--weights", str(weights_file), "--json"]
+    done = subprocess.run(command, input=b"words", capture_output=True, check=False)
+    shown = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert [each["path"] for each in shown["predictions"]] == [str(photo)]
+    assert shown["errors"] == [{"path": "-", "error": "<stdin>: not an image (no format that Pillow knows)"}]
+
+
 def test_spoiled_weights_are_one_line(run, photo: Path, spoiled_weights: tuple[Path, str]) -> None:
     path, words = spoiled_weights
     finished = run("predict", photo, "--weights", path, "--json")

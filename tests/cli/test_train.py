@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from alexnet.train.log import read_metrics
 from alexnet.weights import Weights, find_weights
 
-KEYS = ["out", "steps", "split", "evaluation", "best_error"]
+KEYS = ["out", "steps", "split", "evaluation", "best_error", "damaged"]
 ONE_STEP = ("--net", "digits", "--epochs", "1", "--batch-size", "4", "--limit-train-batches", "1", "--workers", "1")
 
 
@@ -57,7 +59,7 @@ def test_json_has_the_result_and_nothing_else(run, photos: Path, out: Path) -> N
     assert result["evaluation"]["top1_error"] == result["best_error"]
     assert set(result["evaluation"]) == {"top1_error", "top5_error", "loss", "images", "views", "images_per_second"}
     assert "errors: 12 images of the val split" in news
-    assert "digits by recipe digits on 12 images of 6 classes: 1 epochs of 1 steps, cpu" in news
+    assert "digits by recipe digits on 12 images of 6 classes: 1 epoch of 1 step, cpu" in news
     assert "epoch 1: val error top-1" in news
 
 
@@ -78,7 +80,15 @@ def test_every_option_reaches_the_run(run, photos: Path, out: Path) -> None:
     assert done.status == 0
     kept = json.loads((out / "run.json").read_text())
     assert kept["options"] == {
-        **{"data": str(photos), "net": "digits+no-lrn", "recipe": "caffe", "weights": None, "epochs": 2},
+        **{
+            "data": str(photos),
+            "ground_truth": None,
+            "class_order": None,
+            "net": "digits+no-lrn",
+            "recipe": "caffe",
+            "weights": None,
+            "epochs": 2,
+        },
         **{"batch_size": 3, "lr": 0.25, "seed": 20_121_130, "precision": "fp32", "limit_train_batches": 2},
     }
     assert kept["machine"]["dtype"] == "float32"
@@ -143,18 +153,26 @@ def test_data_that_cannot_be_used_are_named_in_one_line(run, tmp_path: Path, out
 
 @pytest.mark.parametrize("content", [b"", b"words", None], ids=["empty", "words", "cut"])
 @pytest.mark.parametrize("recipe", ["digits", "one-weird-trick"])
-def test_what_is_not_an_image_is_named(run, photos: Path, out: Path, content: bytes | None, recipe: str) -> None:
-    """Also where the recipe needs no statistics and the run has begun: it goes on when the image is replaced."""
+def test_what_is_not_an_image_is_named_and_left_out(
+    run, photos: Path, out: Path, content: bytes | None, recipe: str
+) -> None:
+    """Whether the statistics or the first epoch come across it."""
     bad = photos / "train" / "blue" / "0.png"
-    whole = bad.read_bytes()
-    bad.write_bytes(whole[:100] if content is None else content)
-    command = ("train", photos, "--net", "digits", "--recipe", recipe, "--epochs", "1", "--out", out)
-    finished = run(*command)
+    bad.write_bytes(bad.read_bytes()[:100] if content is None else content)
+    options = ("--net", "digits", "--recipe", recipe, "--epochs", "1", "--out", out)
+    finished = run("train", photos, *options, "--json")
+    assert finished.status == 0
+    assert json.loads(finished.stdout)["damaged"] == 1
+    assert f"left out: {bad}: " in finished.stderr
+
+
+def test_data_that_are_mostly_damaged_are_refused(run, photos: Path, out: Path) -> None:
+    for path in (photos / "train").rglob("*.png"):
+        path.write_bytes(b"words")
+    finished = run("train", photos, *ONE_STEP, "--out", out)
     assert finished.status == 2
-    assert "train/blue/0.png: " in failure(finished)
-    bad.write_bytes(whole)
-    again = ("--resume",) if (out / "run.json").exists() else ()
-    assert run(*command, *again).status == 0
+    assert "images are damaged" in failure(finished)
+    assert not out.exists()
 
 
 def test_files_that_are_no_images_by_name_are_passed_over(run, photos: Path, out: Path) -> None:
@@ -334,7 +352,7 @@ def test_a_loss_that_is_no_number_exits_1_and_names_the_step(run, out: Path) -> 
     command = ("train", "digits", "--net", "digits", "--batch-size", "16", "--out", out)
     finished = run(*command, "--lr", "1e9", "--epochs", "1", "--limit-train-batches", "10")
     assert finished.status == 1
-    assert "at step 10; what was saved before is kept, begin another run with a lower --lr" in failure(finished)
+    assert "at step 3; what was saved before is kept, begin another run with a lower --lr" in failure(finished)
 
 
 @pytest.mark.parametrize(
@@ -350,18 +368,18 @@ def test_a_disk_that_takes_no_more_exits_1_and_the_run_goes_on_later(
 
     sync = atomic._sync
 
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, *arguments: object) -> None:
         if path.name.startswith(f".{name}."):
             raise OSError(number, os.strerror(number), str(path))
-        sync(path)
+        sync(path, *arguments)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(atomic, "_sync", refuse)
         finished = run("train", photos, *ONE_STEP, "--out", out)
     assert finished.status == 1
     assert words in failure(finished)
-    begun = name != "run.json"
-    assert ("stopped; the run goes on with: alexnet train" in finished.stderr) == begun
+    begun = name == "last.safetensors"
+    assert ("the run goes on with: alexnet train" in finished.stderr) == begun
     assert not [path.name for path in out.iterdir() if path.name.endswith(".tmp")]
     assert run("train", photos, *ONE_STEP, "--out", out, *(["--resume"] if begun else [])).status == 0
 
@@ -383,25 +401,14 @@ def test_a_read_only_place_for_the_folder_exits_1(
 
 
 def test_ctrl_c_exits_130_says_how_to_go_on_and_that_works(run, tmp_path: Path) -> None:
-    """A real process, a real signal, in the middle of the second epoch; its folder has a blank in its name."""
+    """A real process, a real signal, in the middle of the first of two epochs; its folder has a blank in its name."""
     out = tmp_path / "my run"
-    options = (
-        "--net",
-        "digits",
-        "--epochs",
-        "2",
-        "--batch-size",
-        "8",
-        "--limit-train-batches",
-        "70",
-        "--device",
-        "cpu",
-    )
-    command = [sys.executable, "-m", "alexnet", "train", "digits", *options, "--out", str(out)]
+    options = ("--net", "digits", "--epochs", "2", "--batch-size", "8", "--limit-train-batches", "70")
+    command = [sys.executable, "-m", "alexnet", "train", "digits", *options, "--device", "cpu", "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             deadline = time.monotonic() + 250
-            while not (out / "checkpoint.pt").exists():  # written after the first of 2 x 70 steps
+            while not ((out / "metrics.jsonl").exists() and read_metrics(out)):  # written at step 20
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
@@ -410,9 +417,13 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_that_works(run, tmp_path: Path) 
         finally:
             process.kill()
     assert (process.returncode, shown) == (130, "")
-    told = f"stopped; the run goes on with: alexnet train digits --out '{out}' --resume"
-    assert news.splitlines()[-2:] == [told, "alexnet: interrupted"]
+    told, last = news.splitlines()[-2:]
+    assert last == "alexnet: interrupted"
+    match = re.fullmatch(r"stopped; saved at step (\d+), the run goes on with: (.*)", told)
+    assert match is not None
+    assert match[2] == f"alexnet train digits --out '{out}' --resume"
+    assert 20 <= int(match[1]) < 70
     status, _, news = run("train", "digits", "--out", out, "--resume")
     assert status == 0
-    assert f"resumed {out} at step 70 of 140" in news
+    assert f"resumed {out} at step {match[1]} of 140" in news
     assert len(find_weights(out).errors) == 1

@@ -114,3 +114,29 @@ def test_missing_files_and_folders_say_so(tmp_path):
         open_image(tmp_path / "nowhere.jpg")
     with pytest.raises(ImageError, match="a folder, not an image"):
         open_image(tmp_path)
+
+
+def test_inks_are_the_right_way_round_with_and_without_adobes_marker(odd_images) -> None:
+    for name in ("cmyk.jpg", "cmyk-no-adobe.jpg"):
+        found = np.asarray(open_image(odd_images.files()[name].content)).astype(int)
+        assert np.abs(found - odd_images.twin()).max() <= 3
+
+
+def test_a_transparent_level_of_16_bit_grey_is_white_and_no_other() -> None:
+    levels = np.array([[0, 1, 257], [0x8080, 0xFFFF, 514]], np.uint16)
+    found = open_image(saved(Image.fromarray(levels), "png", transparency=257))
+    np.testing.assert_array_equal(np.asarray(found)[..., 0], [[0, 0, 255], [128, 255, 2]])
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "empty"),
+        (b"no image", "not-an-image"),
+        (saved(Image.effect_noise((99, 99), 50), "jpeg")[:-500], "truncated"),
+    ],
+)
+def test_the_reason_has_a_word_to_count_by(content: bytes, kind: str) -> None:
+    with pytest.raises(ImageError) as refused:
+        open_image(content)
+    assert refused.value.kind == kind

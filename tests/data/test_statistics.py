@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet.data import statistics as statistics_module
 from alexnet.data.datasets import open_data
-from alexnet.data.splits import ArraySplit
+from alexnet.data.splits import ArraySplit, DataSet, Split, unnamed_classes
 from alexnet.data.statistics import Statistics, cached_statistics, fit
-from alexnet.errors import DataError
+from alexnet.errors import DataError, ImageError
 from alexnet.preprocess import resize_image
 
 
@@ -86,3 +87,49 @@ def test_the_second_time_nothing_is_computed_until_content_or_settings_change(cl
 def test_an_empty_split_is_refused():
     with pytest.raises(DataError, match="no images"):
         fit(random_split(0), 9, "bilinear")
+
+
+def test_the_order_of_the_images_changes_no_bit():
+    split = random_split(700)
+    backwards = ArraySplit(split.images[::-1], split.labels, split.paths)
+    for name in Statistics.__dataclass_fields__:
+        np.testing.assert_array_equal(
+            getattr(fit(split, 9, "bilinear"), name), getattr(fit(backwards, 9, "bilinear"), name)
+        )
+
+
+class Partly:
+    """A split of which one image can be read only after it was repaired."""
+
+    def __init__(self, split: Split) -> None:
+        self._split, self.labels, self.paths, self.damaged = split, split.labels, split.paths, True
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def image(self, index: int) -> Image.Image:
+        if self.damaged and index == 1:
+            raise ImageError("one: damaged")
+        return self._split.image(index)
+
+
+def test_statistics_without_a_damaged_image_are_not_kept_for_when_it_is_repaired() -> None:
+    images = np.random.default_rng(3).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    split = Partly(ArraySplit(images, np.zeros(5, np.int64), [str(i) for i in range(5)]))
+    dataset = DataSet("partly", unnamed_classes(2), {"train": split}, fingerprint="partly")
+    seen: list[ImageError] = []
+    first = cached_statistics(dataset, "train", 8, "bilinear", on_damaged=seen.append)
+    assert (first.num_images, len(seen)) == (4, 1)
+    np.testing.assert_allclose(first.mean_image, images[[0, 2, 3, 4]].mean(axis=0).transpose(2, 0, 1), rtol=1e-6)
+    split.damaged = False
+    assert cached_statistics(dataset, "train", 8, "bilinear").num_images == 5
+
+
+def test_kept_statistics_end_the_bar_at_once() -> None:
+    images = np.random.default_rng(4).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    split = ArraySplit(images, np.zeros(5, np.int64), [str(i) for i in range(5)])
+    dataset = DataSet("kept", unnamed_classes(2), {"train": split}, fingerprint="kept")
+    for _ in range(2):
+        told: list[tuple[int, int]] = []
+        cached_statistics(dataset, "train", 8, "bilinear", progress=lambda *done, told=told: told.append(done))
+        assert told == [(5, 5)]

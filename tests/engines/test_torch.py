@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from alexnet.engines import open_engine
-from alexnet.engines.torch import TorchEngine
+from alexnet.engines.torch import TorchEngine, one_thread
 from alexnet.errors import InputError, MissingExtraError, UnknownNameError
 from alexnet.nn import build
 from alexnet.preprocess import normalize
@@ -58,6 +58,22 @@ def test_a_missing_torch_is_named_with_its_extra(tiny_weights: Weights, monkeypa
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingExtraError, match=r"PyTorch .*alexnet\[train\]"):
         open_engine("auto", tiny_weights)
+
+
+def test_one_thread_is_over_even_after_a_failure() -> None:
+    torch.set_num_threads(2)
+    with pytest.raises(ZeroDivisionError), one_thread():
+        _ = torch.get_num_threads() // (torch.get_num_threads() - 1)  # divides by zero on one thread alone
+    assert torch.get_num_threads() == 2
+
+
+def test_opening_an_engine_copies_no_matrix(tiny_weights: Weights, images: np.ndarray) -> None:
+    engine = TorchEngine(tiny_weights, "cpu")
+    before = engine.features(images, ["fc4:pre"])["fc4:pre"]
+    tiny_weights.tensors["fc4.weight"][:] = 0
+    tiny_weights.tensors["fc4.bias"][:] = 0
+    assert before.any()
+    assert not engine.features(images, ["fc4:pre"])["fc4:pre"].any()
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99", "xpu"])

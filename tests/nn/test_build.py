@@ -1,4 +1,6 @@
 import copy
+import subprocess
+import sys
 import weakref
 from dataclasses import replace
 
@@ -30,7 +32,7 @@ from alexnet.arch.spec import (
     Tanh,
 )
 from alexnet.errors import SpecError, UnknownNameError
-from alexnet.nn import Net, build, create
+from alexnet.nn import Net, assemble, build, create
 from alexnet.nn.build import build_row, feature_row
 
 
@@ -589,6 +591,31 @@ def test_create_refuses_what_find_refuses():
         create("alexnt")
     with pytest.raises(SpecError, match="row pool5"):
         create("one-weird-trick", input_size=62)
+
+
+@pytest.mark.parametrize("name", ["krizhevsky-145", "one-weird-trick", "cifar-11pct", "krizhevsky-145+no-talk"])
+def test_a_net_assembled_from_weights_equals_one_built_and_then_overwritten(name: str):
+    """Rows with filters, matrices, unshared filters and groups; no weight is drawn, none copied."""
+    built = create(name, seed=0).eval()
+    weights = built.state_dict()
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    assembled = assemble(built.spec, weights).eval()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [key for key, _ in assembled.named_parameters()] == [key for key, _ in built.named_parameters()]
+    assert all(parameter.data_ptr() == weights[key].data_ptr() for key, parameter in assembled.named_parameters())
+    images = images_for(built.spec)
+    with torch.inference_mode():
+        assert torch.equal(assembled(images), built(images))
+
+
+def test_assembling_imports_no_compiler():
+    """Drawing weights that are not there would: a second and more."""
+    code = (
+        "import sys; from alexnet.nn import assemble, create; net = create('digits'); "
+        "assemble(net.spec, net.state_dict()); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # Net 145 at its full size, as users run it.

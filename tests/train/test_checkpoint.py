@@ -28,17 +28,16 @@ def saved(tmp_path: Path) -> Path:
 
 
 def test_what_was_saved_comes_back_bit_for_bit(saved: Path) -> None:
-    found = load_checkpoint(saved)
-    assert found is not None
-    progress, weights, velocities = found
+    progress, weights, velocities = load_checkpoint(saved)
     assert progress == PROGRESS
     for loaded, original in ((weights, tensors(1)), (velocities, tensors(2))):
         assert loaded.keys() == original.keys()
         assert all(torch.equal(loaded[name], original[name]) for name in original)
 
 
-def test_before_the_first_one_there_is_none(tmp_path: Path) -> None:
-    assert load_checkpoint(tmp_path) is None
+def test_a_missing_one_is_an_error_that_says_what_can_be_done(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=f"missing, so the run cannot go on; --weights {tmp_path} begins another"):
+        load_checkpoint(tmp_path)
 
 
 class Trap:
@@ -64,7 +63,7 @@ def test_a_damaged_one_is_named_in_one_line(saved: Path, damage: str) -> None:
             torch.save({"progress": Trap()}, path)
     with pytest.raises(WeightsError) as failure:
         load_checkpoint(saved)
-    assert str(failure.value).startswith(f"{path}: damaged; ")
+    assert str(failure.value).startswith(f"{path}: damaged, ")
     assert "\n" not in str(failure.value)
 
 
@@ -82,7 +81,8 @@ def files_of_at_most(num_bytes: int) -> Iterator[None]:
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of file sizes are told to Linux")
 def test_where_nothing_fits_the_previous_one_stays(saved: Path) -> None:
     before = (saved / CHECKPOINT).read_bytes()
-    with files_of_at_most(1000), pytest.raises(OSError, match=r"checkpoint|large"):
+    with files_of_at_most(1000), pytest.raises(OSError, match="large") as failure:
         save_checkpoint(saved, Progress(step=80), tensors(3), tensors(4))
+    assert failure.value.filename == str(saved / CHECKPOINT)
     assert [path.name for path in saved.iterdir()] == [CHECKPOINT]
     assert (saved / CHECKPOINT).read_bytes() == before

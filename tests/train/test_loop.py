@@ -17,6 +17,7 @@ from alexnet.data.splits import DataSet
 from alexnet.errors import RunError
 from alexnet.preprocess import Preprocessing, canvas_size, normalize
 from alexnet.train import loop
+from alexnet.train.checkpoint import Progress
 from alexnet.train.loop import Meter, Trainer, train_epoch
 from alexnet.train.options import RunOptions
 from alexnet.train.plan import make_plan
@@ -90,7 +91,7 @@ def test_a_step_is_loss_and_errors_of_the_net_on_normalized_noisy_images(start: 
         noise = batch.noise[:, ::-1] if preprocessing.channel_order == "BGR" else batch.noise
         pixels = apply_noise(pixels, noise, 0.1)
         assert np.abs(noise).max() > 1
-    torch.manual_seed(11)  # seed 0, step 11
+    torch.manual_seed(int(np.random.SeedSequence((0, 11)).generate_state(1, np.uint64)[0]))  # seed 0, step 11
     logits = net(torch.from_numpy(pixels)).detach().double().numpy()
     log_probs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     assert float(loss) == pytest.approx(-log_probs[np.arange(16), batch.labels].mean(), rel=1e-5)
@@ -166,26 +167,28 @@ class Scripted:
 def scripted_epoch(losses: list[float], sizes: list[int], first_step: int = 0):
     trainer, records, advanced = Scripted(losses), [], []
     batches = [Batch(np.empty(0), np.zeros(size, np.int64), None, np.empty(0)) for size in sizes]  # type: ignore[arg-type]
-    last = train_epoch(
+    progress = Progress(step=first_step, plateaus=2)
+    train_epoch(
         trainer,  # type: ignore[arg-type]
         batches,
-        step=first_step,
-        plateaus=2,
+        progress,
+        last_step=first_step + len(sizes),
         advance=lambda count=1, note="": advanced.append((count, note)),
-        record=lambda step, means: records.append((step, means)),
+        record=lambda means: records.append((progress.step, means)),
     )
-    return trainer, last, records, advanced
+    return trainer, progress.step, records, advanced
 
 
 @pytest.mark.parametrize("first_step", [0, 10, 40])
-def test_means_are_recorded_every_20_steps_and_at_the_end(first_step: int) -> None:
-    """Weighted by images, over the steps since the record before."""
+@pytest.mark.parametrize("num_steps", [1, 19, 20, 29, 30, 47, 50])
+def test_means_are_recorded_about_every_20_steps_and_at_the_end(first_step: int, num_steps: int) -> None:
+    """Weighted by images, over the steps since the record before; no epoch ends on means over under ten of many."""
     rng = np.random.default_rng(0)
-    losses, sizes = rng.uniform(0, 3, 47).astype(np.float32), rng.integers(1, 9, 47)
+    losses, sizes = rng.uniform(0, 3, num_steps).astype(np.float32), rng.integers(1, 9, num_steps)
     trainer, last, records, advanced = scripted_epoch(losses.tolist(), sizes.tolist(), first_step)
-    assert trainer.steps == [(first_step + step, 2) for step in range(47)]
-    assert last == first_step + 47
-    multiples = [step for step in range(first_step + 1, last) if step % 20 == 0]
+    assert trainer.steps == [(first_step + step, 2) for step in range(num_steps)]
+    assert last == first_step + num_steps
+    multiples = [step for step in range(first_step + 1, last - 9) if step % 20 == 0]
     assert [step for step, _ in records] == [*multiples, last]
     edges = [first_step, *multiples, last]
     for (_, means), (low, high) in zip(records, pairwise(edges), strict=True):
@@ -194,30 +197,32 @@ def test_means_are_recorded_every_20_steps_and_at_the_end(first_step: int) -> No
         assert means["top1_error"] == pytest.approx((high - low) / sizes[part].sum())
         assert means["images_per_second"] > 0
     assert [count for count, _ in advanced] == sizes.tolist()
-    assert advanced[0][1] == ""
-    assert advanced[-1][1].startswith(f"loss {records[-2][1]['loss']:.3f}  top-1 error ")
+    assert advanced[-1][1].startswith(f"loss {records[-1][1]['loss']:.3f}  top-1 error ")
 
 
-def test_an_epoch_that_ends_on_a_record_is_not_recorded_twice() -> None:
-    _, last, records, _ = scripted_epoch([1.0] * 40, [4] * 40)
-    assert (last, [step for step, _ in records]) == (40, [20, 40])
+def test_a_batch_of_damaged_images_alone_is_a_step_without_an_update() -> None:
+    trainer, last, records, advanced = scripted_epoch([1.0, 3.0], [4, 0, 4])
+    assert trainer.steps == [(0, 2), (2, 2)]
+    assert (last, len(records), records[0][1]["loss"]) == (3, 1, 2.0)
+    assert [count for count, _ in advanced] == [4, 0, 4]
+    assert scripted_epoch([], [0, 0])[1:3] == (2, [])
 
 
 @pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize(("at", "noticed"), [(0, 20), (19, 20), (20, 23), (22, 23)])
-def test_a_loss_that_is_no_number_ends_the_run_and_is_not_recorded(loss: float, at: int, noticed: int) -> None:
-    losses = [1.0] * 23
+@pytest.mark.parametrize("at", [0, 19, 20, 32])
+def test_a_loss_that_is_no_number_ends_the_run_by_its_step_and_is_not_recorded(loss: float, at: int) -> None:
+    losses = [1.0] * 33
     losses[at] = loss
-    with pytest.raises(RunError, match=f"the loss is {loss} at step {noticed}; .* lower --lr"):
-        scripted_epoch(losses, [4] * 23)
+    with pytest.raises(RunError, match=f"the loss is {loss} at step {at + 1}; .* lower --lr"):
+        scripted_epoch(losses, [4] * 33)
 
 
 def test_the_meter_starts_anew_after_each_reading() -> None:
     meter = Meter()
-    meter.add(torch.tensor(3.0), torch.tensor(2), 4)
-    meter.read(1)
-    meter.add(torch.tensor(1.0), torch.tensor(0), 2)
-    means = meter.read(2)
+    meter.add(1, 4, torch.tensor(3.0), torch.tensor(2))
+    meter.read()
+    meter.add(2, 2, torch.tensor(1.0), torch.tensor(0))
+    means = meter.read()
     assert (means["loss"], means["top1_error"]) == (1.0, 0.0)
     assert meter.images == 0
 

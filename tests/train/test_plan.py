@@ -58,7 +58,7 @@ def test_every_recipe_trains_the_digits_net(plan_of: Planner, digits: DataSet, r
     """Canvas, crop, channel order and scale are the recipe's; images come out of the loader at the net's size."""
     dataset = replace(digits, splits={"train": digits.split("train"), "val": digits.split("test")})
     plan = plan_of(dataset, net="digits", recipe=recipe)
-    asked, found, std = RECIPES[recipe], plan.preprocessing, RECIPES[recipe].std
+    asked, found, std = RECIPES[recipe], plan.beginning.preprocessing, RECIPES[recipe].std
     side = round(asked.resize_ratio * 16)
     assert canvas_size(found.resize) == (side, side)
     assert isinstance(found.resize, tuple) == asked.warp
@@ -71,36 +71,36 @@ def test_every_recipe_trains_the_digits_net(plan_of: Planner, digits: DataSet, r
 
 def test_a_mean_image_is_the_training_images_own(plan_of: Planner, digits: DataSet) -> None:
     plan = plan_of(digits, net="digits", recipe="krizhevsky-145")
-    assert plan.statistics is not None
-    np.testing.assert_array_equal(plan.preprocessing.mean_image, plan.statistics.mean_image)
-    assert plan.statistics.num_images == 1438
+    assert plan.beginning.statistics is not None
+    np.testing.assert_array_equal(plan.beginning.preprocessing.mean_image, plan.beginning.statistics.mean_image)
+    assert plan.beginning.statistics.num_images == 1438
 
 
 def test_a_bgr_recipe_keeps_its_mean_image_in_its_own_order(plan_of: Planner, photos: Path) -> None:
     plan = plan_of(open_data(photos), net="digits", recipe="caffe")
-    assert plan.statistics is not None
-    assert plan.preprocessing.mean_image is not None
-    red, green, blue = plan.statistics.mean_image
-    np.testing.assert_array_equal(plan.preprocessing.mean_image, np.stack([blue, green, red]))
+    assert plan.beginning.statistics is not None
+    assert plan.beginning.preprocessing.mean_image is not None
+    red, green, blue = plan.beginning.statistics.mean_image
+    np.testing.assert_array_equal(plan.beginning.preprocessing.mean_image, np.stack([blue, green, red]))
     assert (red != blue).any()
     # What the net reads is then each channel less its own mean.
     batch = next(plan.loader.epoch(0))
     seen = plan.trainer.inputs(torch.from_numpy(batch.images))
-    expected = batch.images[:, ::-1].astype(np.float32) - plan.preprocessing.mean_image[None, :, 1:17, 1:17]
+    expected = batch.images[:, ::-1].astype(np.float32) - plan.beginning.preprocessing.mean_image[None, :, 1:17, 1:17]
     np.testing.assert_allclose(seen.numpy(), expected, atol=1e-4)
 
 
 def test_a_mean_colour_is_three_numbers(plan_of: Planner, photos: Path) -> None:
     plan = plan_of(open_data(photos), net="digits")
-    assert plan.statistics is not None
-    assert plan.preprocessing.mean_image is None
-    assert plan.preprocessing.mean == pytest.approx(plan.statistics.mean_color.tolist())
+    assert plan.beginning.statistics is not None
+    assert plan.beginning.preprocessing.mean_image is None
+    assert plan.beginning.preprocessing.mean == pytest.approx(plan.beginning.statistics.mean_color.tolist())
 
 
 def test_a_recipe_with_a_mean_of_its_own_needs_no_statistics(plan_of: Planner, digits: DataSet) -> None:
     plan = plan_of(digits, net="digits", recipe="one-weird-trick")
-    assert plan.statistics is None
-    assert plan.preprocessing.mean == (0.485, 0.456, 0.406)
+    assert plan.beginning.statistics is None
+    assert plan.beginning.preprocessing.mean == (0.485, 0.456, 0.406)
 
 
 @pytest.mark.parametrize(("recipe", "images_per_draw"), [("krizhevsky-145", 32), ("paper", 1)])
@@ -181,12 +181,12 @@ def test_a_parent_of_other_classes_gives_every_row_but_the_last(
 def test_the_parents_preprocessing_is_kept(plan_of: Planner, tiny_weights: Weights, parent: str) -> None:
     """Its mean image is what its first layer expects; only colour noise asks these images for statistics."""
     plan = plan_of(data_of(unnamed_classes(4)), weights=parent, recipe="krizhevsky-145")
-    assert plan.preprocessing == tiny_weights.preprocessing
-    np.testing.assert_array_equal(plan.preprocessing.mean_image, tiny_weights.preprocessing.mean_image)
+    assert plan.beginning.preprocessing == tiny_weights.preprocessing
+    np.testing.assert_array_equal(plan.beginning.preprocessing.mean_image, tiny_weights.preprocessing.mean_image)
     assert plan.loader.pca is not None
-    assert plan.statistics is not None
-    np.testing.assert_array_equal(plan.loader.pca[0], plan.statistics.pca_stdevs)
-    assert plan_of(data_of(unnamed_classes(4)), weights=parent, recipe="caffe").statistics is None
+    assert plan.beginning.statistics is not None
+    np.testing.assert_array_equal(plan.loader.pca[0], plan.beginning.statistics.pca_stdevs)
+    assert plan_of(data_of(unnamed_classes(4)), weights=parent, recipe="caffe").beginning.statistics is None
 
 
 def test_a_net_that_the_weights_are_not_is_refused(plan_of: Planner, parent: str) -> None:
@@ -223,9 +223,10 @@ def test_a_recipe_that_waits_for_the_validation_error_needs_one(plan_of: Planner
 
 
 def test_the_description_is_what_run_json_needs(plan_of: Planner, digits: DataSet) -> None:
-    described = plan_of(digits, net="digits+no-lrn", lr=0.02, precision="fp32").describe()
-    assert list(described) == ["net", "recipe", "data", "machine"]
-    assert described["net"]["name"] == "digits+no-lrn"
+    plan = plan_of(digits, net="digits+no-lrn", lr=0.02, precision="fp32")
+    described = plan.describe()
+    assert list(described) == ["recipe", "data", "machine"]
+    assert plan.spec.name == "digits+no-lrn"
     assert described["recipe"]["rates"]["weights"]["base"] == 0.02
     assert described["data"]["images"] == {"train": 1438, "test": 359}
     machine = described["machine"]

@@ -1,7 +1,13 @@
 """Whole runs of a small net on small pictures: what they leave behind, and how they go on after an interruption."""
 
+import errno
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +17,22 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from alexnet.data import loader
+from alexnet.data.datasets import open_data
 from alexnet.data.statistics import Statistics
-from alexnet.errors import InputError, MissingExtraError, RunError
+from alexnet.errors import DataError, InputError, MissingExtraError, RunError
 from alexnet.evaluate import Evaluation
+from alexnet.lock import hold
 from alexnet.predict import load
 from alexnet.recipes import DIGITS, RECIPES, Rates, Steps
-from alexnet.train import loop, run
+from alexnet.train import epochs, loop, saver
 from alexnet.train.checkpoint import CHECKPOINT, load_checkpoint
+from alexnet.train.epochs import CURVES
+from alexnet.train.folder import STATISTICS
 from alexnet.train.log import read_metrics
 from alexnet.train.options import RunOptions
-from alexnet.train.run import BEST, CURVES, LAST, STATISTICS, RunResult, train
+from alexnet.train.run import RunResult, train
+from alexnet.train.saver import BEST, LAST
 from alexnet.weights import Weights, find_weights, read_weights, save_weights
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -49,7 +61,7 @@ def begin(tmp_path: Path, photos: Path, watching) -> Begin:
 @pytest.fixture
 def checkpoint_every_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "STEPS_PER_RECORD", 2)
-    monkeypatch.setattr(run, "SECONDS_PER_CHECKPOINT", -1.0)
+    monkeypatch.setattr(saver, "SECONDS_PER_CHECKPOINT", -1.0)
 
 
 @pytest.fixture
@@ -59,7 +71,7 @@ def scripted_errors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def script(errors: list[float], with_losses: list[float] | None = None) -> None:
         remaining, losses = iter(errors), iter(with_losses or [1.0] * len(errors))
 
-        def evaluate(classifiers: Any, split: Any, classes: Any, *, workers: int, progress: Any) -> Evaluation:
+        def evaluate(classifiers: Any, split: Any, classes: Any, *, progress: Any, **_: Any) -> Evaluation:
             progress(len(split))
             return Evaluation(
                 top1_error=next(remaining),
@@ -70,7 +82,7 @@ def scripted_errors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 images_per_second=1.0,
             )
 
-        monkeypatch.setattr(run, "evaluate", evaluate)
+        monkeypatch.setattr(epochs, "evaluate", evaluate)
 
     return script
 
@@ -84,11 +96,13 @@ def test_a_run_leaves_weights_measurements_and_what_it_was(begin: Begin, photos:
     result = begin()
     folder = tmp_path / "run"
     assert (result.out, result.steps, result.split) == (folder, 10, "val")
-    assert {path.name for path in folder.iterdir()} == {
-        *("run.json", STATISTICS, "metrics.jsonl", CHECKPOINT, LAST, BEST)
+    assert {path.name.partition(".tfevents.")[0] for path in folder.iterdir()} == {
+        *("run.json", STATISTICS, "metrics.jsonl", CHECKPOINT, LAST, BEST, ".lock", "events.out")
     }
     kept = json.loads((folder / "run.json").read_text())
-    assert list(kept) == ["format", "options", "net", "recipe", "data", "machine"]
+    assert list(kept) == [
+        *("format", "options", "net", "preprocessing", "mean_image", "statistics", "recipe", "data", "machine")
+    ]
     assert kept["options"]["batch_size"] == 16
     assert kept["recipe"]["name"] == "digits"
     records = read_metrics(folder)
@@ -143,49 +157,115 @@ def test_the_same_run_twice_gives_the_same_weights_for_any_number_of_workers(beg
     assert not np.array_equal(one["conv3.weight"], other["conv3.weight"])
 
 
-@pytest.mark.usefixtures("checkpoint_every_two_steps")
-@pytest.mark.parametrize(
-    ("stop_after", "goes_on_from"),
-    [(1, 0), (3, 2), (7, 6), (9, 8)],  # every second step is saved, the sixth after the errors of its epoch
-)
-def test_a_resumed_run_equals_the_uninterrupted_one(
-    begin: Begin, watching, tmp_path: Path, stop_after: int, goes_on_from: int
+def errors_measured(folder: Path) -> list[dict[str, Any]]:
+    return [each for each in measured(folder) if each["split"] != "train"]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Bit for bit the same weights, velocities and progress, and the same errors on the way."""
+    for name in (LAST, BEST):
+        ours, theirs = (load_file(folder / name) for folder in (one, other))
+        assert ours.keys() == theirs.keys()
+        assert all(np.array_equal(ours[key], theirs[key]) for key in ours), name
+    (progress, *ours), (other_progress, *theirs) = (load_checkpoint(folder) for folder in (one, other))
+    assert progress == other_progress
+    for tensors, others in zip(ours, theirs, strict=True):
+        assert all(np.array_equal(tensors[key], others[key]) for key in tensors)
+    assert errors_measured(one) == errors_measured(other)
+
+
+@pytest.mark.parametrize("stop_after", [1, 3, 6, 7, 12])
+def test_ctrl_c_saves_the_step_in_hand_and_the_resumed_run_equals_the_uninterrupted_one(
+    begin: Begin, watching, tmp_path: Path, stop_after: int
 ) -> None:
-    """Six steps an epoch, the last one of fewer images; stopped before, in the middle of and between epochs."""
+    """Six steps an epoch, the last one of fewer images; stopped in the middle of epochs and at their ends."""
     whole = begin("whole", limit_train_batches=None)
     observer = watching(stop_after=stop_after)
     with pytest.raises(KeyboardInterrupt):
         begin("stopped", observer, limit_train_batches=None)
-    assert observer.news[-1].startswith("stopped; the run goes on with: alexnet train ")
+    assert observer.steps == stop_after
+    assert observer.news[-1].startswith(f"stopped; saved at step {stop_after}, the run goes on with: alexnet train ")
     assert observer.news[-1].endswith(f"--out {tmp_path / 'stopped'} --resume")
     observer = watching()
     resumed = begin("stopped", observer, resume=True, limit_train_batches=None)
-    assert observer.news[0] == f"resumed {tmp_path / 'stopped'} at step {goes_on_from} of 12"
-    assert observer.steps == 12 - goes_on_from
-    for name in (LAST, BEST):
-        ours, theirs = (load_file(tmp_path / folder / name) for folder in ("whole", "stopped"))
-        assert ours.keys() == theirs.keys()
-        assert all(np.array_equal(ours[key], theirs[key]) for key in ours), name
-    assert measured(tmp_path / "stopped") == measured(tmp_path / "whole")
+    assert observer.news[0] == f"resumed {tmp_path / 'stopped'} at step {stop_after} of 12"
+    assert observer.steps == 12 - stop_after
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
     assert replace(resumed, out=whole.out, evaluation=None) == replace(whole, evaluation=None)
 
 
-@pytest.mark.usefixtures("checkpoint_every_two_steps")
 def test_a_run_stopped_while_its_errors_are_measured_measures_them_when_resumed(
-    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last step of an epoch is not saved before its errors are: the resumed run would pass them over."""
     begin("whole")
 
-    def press_ctrl_c(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    def stopped(*_: object, progress: Callable[[int], None], **__: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        progress(0)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "evaluate", press_ctrl_c)
+        patch.setattr(epochs, "evaluate", stopped)
         with pytest.raises(KeyboardInterrupt):
             begin("stopped")
+    observer = watching()
+    begin("stopped", observer, resume=True)
+    assert observer.steps == 5  # those of the second epoch
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_sigterm_saves_too(begin: Begin, watching, tmp_path: Path) -> None:
+    """As a cluster's scheduler sends it. A handler of our own keeps this process alive."""
+    own = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            begin(observer=watching(stop_after=3, by=signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, own)
+    assert load_checkpoint(tmp_path / "run")[0].step == 3
+
+
+def test_a_full_disk_ends_the_run_and_what_was_saved_before_stays(
+    begin: Begin, watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin("whole")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    observer = watching()
+    with monkeypatch.context() as patch:
+        patch.setattr(saver, "save_weights", full)
+        with pytest.raises(OSError, match="No space left"):
+            begin("stopped", observer)
+    assert "saved at step 0, the run goes on with" in observer.news[-1]
     begin("stopped", resume=True)
-    assert measured(tmp_path / "stopped") == measured(tmp_path / "whole")
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_two_runs_cannot_write_into_one_folder(begin: Begin, tmp_path: Path) -> None:
+    begin(epochs=1)
+    with hold(tmp_path / "run"), pytest.raises(InputError, match="another process is"):
+        begin(resume=True, epochs=1)
+
+
+def test_what_a_killed_process_left_half_written_is_removed(begin: Begin, tmp_path: Path) -> None:
+    begin(epochs=1)
+    leftover = tmp_path / "run" / f".{CHECKPOINT}.0123abcd.tmp"
+    leftover.write_bytes(b"half a checkpoint")
+    begin(resume=True, epochs=1)
+    assert not leftover.exists()
+
+
+def test_a_resumed_fine_tuning_needs_its_parent_no_more(begin: Begin, watching, tmp_path: Path) -> None:
+    """Neither its file nor its mean image: the run folder has all."""
+    begin("parent", data="digits", limit_train_batches=1, recipe="krizhevsky-145")
+    settings = {"net": None, "weights": str(tmp_path / "parent"), "recipe": "krizhevsky-145", "lr": 1e-4}
+    begin("whole", **settings)
+    with pytest.raises(KeyboardInterrupt):
+        begin("stopped", watching(stop_after=1), **settings)
+    shutil.rmtree(tmp_path / "parent")
+    begin("stopped", resume=True, net=None)
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
 
 
 def test_a_finished_run_is_left_as_it_is(begin: Begin, watching, tmp_path: Path) -> None:
@@ -200,20 +280,60 @@ def test_a_finished_run_is_left_as_it_is(begin: Begin, watching, tmp_path: Path)
     assert ((tmp_path / "run" / LAST).read_bytes(), read_metrics(tmp_path / "run")) == before
 
 
-def test_a_run_goes_on_where_its_data_have_moved_and_measures_nothing_twice(
-    begin: Begin, watching, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Steps 6 and 8 were recorded before the interruption, and are made again from the checkpoint at 5."""
-    monkeypatch.setattr(loop, "STEPS_PER_RECORD", 2)
+def test_a_run_goes_on_where_its_data_have_moved(begin: Begin, watching, photos: Path, tmp_path: Path) -> None:
     begin("whole")
     with pytest.raises(KeyboardInterrupt):
         begin("stopped", watching(stop_after=9))
-    assert [each["step"] for each in read_metrics(tmp_path / "stopped")] == [2, 4, 5, 5, 6, 8]
     moved = shutil.copytree(photos, tmp_path / "moved")
     begin("stopped", resume=True, data=str(moved))
-    assert measured(tmp_path / "stopped") == measured(tmp_path / "whole")
-    ours, theirs = (load_file(tmp_path / folder / LAST) for folder in ("whole", "stopped"))
-    assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
+
+
+def damage(*paths: Path) -> None:
+    for path in paths:
+        path.write_bytes(path.read_bytes()[:60])
+
+
+def test_damaged_images_are_named_once_and_left_out(begin: Begin, watching, photos: Path, tmp_path: Path) -> None:
+    """In the statistics, in every epoch and among the held-out images; the others train as ever."""
+    mine = shutil.copytree(photos, tmp_path / "mine")
+    dataset = open_data(mine)
+    bad = [dataset.split("train").paths[3], dataset.split("train").paths[40], dataset.split("val").paths[1]]
+    damage(*(mine / path for path in bad))
+    observer = watching(counts=False)
+    result = begin(observer=observer, data=str(mine), limit_train_batches=None, recipe="krizhevsky-145")
+    assert result.damaged == 3
+    for path in bad:
+        assert sum(line.startswith(f"left out: {mine / path}: damaged") for line in observer.news) == 1
+    assert result.evaluation is not None
+    assert result.evaluation.images == len(dataset.split("val")) - 1
+    statistics = Statistics.load(tmp_path / "run" / STATISTICS)
+    assert statistics.num_images == len(dataset.split("train")) - 2
+
+
+def test_too_many_damaged_images_end_the_run_where_it_can_go_on(
+    begin: Begin, watching, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a disk is taken away in the middle of a run: it goes on when that is back."""
+    begin("whole", limit_train_batches=None)
+    mine = shutil.copytree(photos, tmp_path / "mine")
+    away = tmp_path / "away"
+    monkeypatch.setattr(loader, "KeptSplit", lambda split, _: split)  # photographs are too large to be kept
+    observer = watching(counts=False)
+    say = observer.say
+
+    def take_away(line: str) -> None:
+        say(line)
+        if line.startswith("epoch 1"):
+            mine.rename(away)
+
+    observer.say = take_away
+    with pytest.raises(DataError, match=r"more than 10 of \d+ images are damaged, .* are the data still there"):
+        begin("stopped", observer, data=str(mine), limit_train_batches=None)
+    assert "the run goes on with" in observer.news[-1]
+    away.rename(mine)
+    begin("stopped", resume=True, data=str(mine), limit_train_batches=None)
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +360,7 @@ def test_the_lowest_validation_error_chooses_the_best_weights(
         saved.append((path.name, weights.errors[0]["top1_error"]))
         save_weights(path, weights)
 
-    monkeypatch.setattr(run, "save_weights", save)
+    monkeypatch.setattr(saver, "save_weights", save)
     result = begin(epochs=3, limit_train_batches=1)
     assert [error for name, error in saved if name == BEST] == [errors[epoch - 1] for epoch in written]
     assert [error for name, error in saved if name == LAST] == errors
@@ -311,9 +431,7 @@ def test_a_run_that_diverges_ends_and_its_last_checkpoint_is_good(
     with pytest.raises(RunError, match=r"(at|after) step \d+; what was saved before is kept, .* lower --lr"):
         begin(observer=observer)
     assert not any("goes on" in line for line in observer.news)  # it would come to the same end
-    found = load_checkpoint(tmp_path / "run")
-    assert found is not None
-    progress, weights, velocities = found
+    progress, weights, velocities = load_checkpoint(tmp_path / "run")
     assert progress.step == 5
     assert all(bool(tensor.isfinite().all()) for tensor in (*weights.values(), *velocities.values()))
     assert all(np.isfinite(each["loss"]) for each in read_metrics(tmp_path / "run"))
@@ -329,14 +447,14 @@ def test_an_update_that_spoils_the_weights_is_not_saved(
     monkeypatch.setitem(RECIPES, "digits", replace(DIGITS, rates=Rates(Steps(0.01, ((0.1, 1e300),)), Steps(0.01))))
     with pytest.raises(RunError, match="the weights are no numbers any more after step 2; "):
         begin()
-    assert not (tmp_path / "run" / CHECKPOINT).exists()
+    assert load_checkpoint(tmp_path / "run")[0].step == 0
 
 
 def test_answers_that_are_no_numbers_are_not_saved(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights may be finite and still overflow: found where nothing is held out to measure."""
-    monkeypatch.setattr(run.Plan, "measured_split", None)
+    monkeypatch.setattr(epochs.Plan, "measured_split", None)
     with pytest.raises(RunError, match="after step 1; "):
         begin(lr=1e30, limit_train_batches=1, epochs=1)
     assert not (tmp_path / "run" / LAST).exists()
@@ -394,7 +512,7 @@ def test_the_default_folder_is_named_after_data_and_time(
 
 def test_curves_are_drawn_where_matplotlib_is(begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(run, "draw_curves", lambda records, chance, path: asked.append((records, chance, path)))
+    monkeypatch.setattr(epochs, "draw_curves", lambda records, chance, path: asked.append((records, chance, path)))
     begin(limit_train_batches=1)
     [(records, chance, path)] = asked
     assert records == read_metrics(tmp_path / "run")
@@ -406,7 +524,7 @@ def test_a_run_goes_without_curves_where_matplotlib_is_missing(begin: Begin, mon
     def refuse(*_: object) -> None:
         raise MissingExtraError("matplotlib", "plot")
 
-    monkeypatch.setattr(run, "draw_curves", refuse)
+    monkeypatch.setattr(epochs, "draw_curves", refuse)
     assert begin(limit_train_batches=1).steps == 2
 
 
@@ -415,6 +533,16 @@ def test_between_equal_errors_the_loss_chooses_the_best_weights(
 ) -> None:
     scripted_errors([0.5, 0.5, 0.5], [2.0, 1.0, 3.0])
     saved = []
-    monkeypatch.setattr(run, "save_weights", lambda path, weights: saved.append(path.name))
+    monkeypatch.setattr(saver, "save_weights", lambda path, weights: saved.append(path.name))
     begin(epochs=3, limit_train_batches=1)
     assert saved == [BEST, LAST, BEST, LAST, LAST]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the killed processes are forks of one that has loaded torch")
+def test_a_run_killed_at_fifty_random_moments_ends_with_the_same_weights() -> None:
+    """Real processes and SIGKILL, about half of them while a checkpoint is being written."""
+    script = Path(__file__).parents[2] / "bench/kill_runs.py"
+    command = [sys.executable, str(script), "--kills", "50"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^ *[1-9]\d*  writing a checkpoint$", done.stdout, re.MULTILINE), done.stdout

@@ -11,6 +11,7 @@ from safetensors.numpy import save_file
 
 from alexnet.errors import WeightsError
 from alexnet.weights import Weights, read_weights, save_weights
+from alexnet.weights.files import read_header
 
 Change = Callable[[dict[str, np.ndarray], dict[str, Any]], None]
 
@@ -79,6 +80,10 @@ def shrink_mean(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> Non
     tensors["preprocessing.mean_image"] = np.zeros((3, 4, 4), np.float32)
 
 
+def lose_mean(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    del tensors["preprocessing.mean_image"]
+
+
 def from_the_future(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
     metadata["format"] = 2
 
@@ -99,6 +104,7 @@ def unknown_row(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> Non
         (reshape, "fc4.weight is (16, 6), not (6, 16)"),
         (spoil, "NaN or infinity in conv1.weight"),
         (shrink_mean, "mean image"),
+        (lose_mean, "the mean image is missing"),
         (from_the_future, "format 2 is not the 1 of this version; upgrade"),
         (forget_classes, "damaged metadata"),
         (unknown_row, "unknown kind 'attention'"),
@@ -111,6 +117,23 @@ def test_a_file_that_is_not_right_is_refused_in_one_line(path: Path, change: Cha
     assert words in str(caught.value)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_files_that_say_nothing_of_their_mean_image_are_read(path: Path, tiny_weights: Weights) -> None:
+    """As written before a file said `"mean": "image"`."""
+    rewrite(path, lambda tensors, metadata: metadata["preprocessing"].update(mean=[0.0, 0.0, 0.0]))
+    np.testing.assert_array_equal(read_weights(path).preprocessing.mean_image, tiny_weights.preprocessing.mean_image)
+
+
+def test_the_header_is_what_reading_gives_without_the_tensors(path: Path) -> None:
+    header, weights = read_header(path), read_weights(path)
+    assert (header.spec, header.classes, header.errors) == (weights.spec, weights.classes, weights.errors)
+    assert header.licence is None
+    rewrite(path, lambda tensors, metadata: metadata.update(licence="MIT"))
+    assert read_header(path).licence == "MIT"
+    rewrite(path, drop)
+    with pytest.raises(WeightsError, match=r"missing fc4\.bias"):
+        read_header(path)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.2, 0.5, 0.999])

@@ -1,9 +1,13 @@
 import hashlib
+import zlib
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from alexnet.preprocess import Preprocessing
-from alexnet.weights import probe_image, probe_view
+from alexnet.weights import Weights, make_probe, probe_image, probe_view
+from alexnet.weights.probe import changed_parts, checksum
 
 
 def test_the_probe_image_is_the_same_everywhere() -> None:
@@ -31,3 +35,26 @@ def test_the_probe_view_is_the_centre_of_the_canvas() -> None:
 
 def test_canvases_need_not_be_square() -> None:
     assert probe_image((8, 20)).shape == (3, 8, 20)
+
+
+@pytest.mark.parametrize("shape", [(5,), (100, 7), (4, 3, 5, 5)])
+def test_a_checksum_is_that_of_the_bytes_however_they_lie_in_memory(shape: tuple[int, ...]) -> None:
+    tensor = np.random.default_rng(0).random(shape, dtype=np.float32)
+    expected = f"{zlib.crc32(tensor.tobytes()):08x}"
+    assert checksum(tensor) == checksum(np.asfortranarray(tensor)) == checksum(tensor[::-1].copy()[::-1]) == expected
+    assert checksum(tensor.T) == f"{zlib.crc32(tensor.T.tobytes()):08x}"
+
+
+def test_a_probe_knows_which_part_has_changed(tiny_weights: Weights) -> None:
+    weights = replace(tiny_weights, probe=make_probe(tiny_weights, np.zeros(6, np.float32)))
+    assert changed_parts(weights) == {}
+    weights.tensors["fc3.bias"][7] = np.nextafter(weights.tensors["fc3.bias"][7], np.float32(1))
+    assert list(changed_parts(weights)) == ["fc3.bias"]
+    classes = (replace(weights.classes[0], name="scarlet"), *weights.classes[1:])
+    plain = Preprocessing(resize=16, crop=12)
+    others = replace(weights, classes=classes, preprocessing=plain)
+    assert list(changed_parts(others)) == ["fc3.bias", "preprocessing.mean_image", "classes"]
+
+
+def test_weights_without_checksums_have_no_changed_parts(tiny_weights: Weights) -> None:
+    assert changed_parts(tiny_weights) == changed_parts(replace(tiny_weights, probe={"logits": [0.0]})) == {}

@@ -17,9 +17,14 @@ from alexnet.errors import UnknownNameError
 VERBS = {
     "nets": "alexnet.cli.nets",
     "summary": "alexnet.cli.summary",
+    "prepare": "alexnet.cli.prepare",
     "train": "alexnet.cli.train",
     "evaluate": "alexnet.cli.evaluate",
     "predict": "alexnet.cli.predict",
+    "features": "alexnet.cli.features",
+    "similar": "alexnet.cli.similar",
+    "weights": "alexnet.cli.weights",
+    "verify": "alexnet.cli.verify",
     "demo": "alexnet.cli.demo",
 }
 

@@ -19,7 +19,7 @@ def demo(
     """The first minute: train a small net on handwritten digits and see what it learned. No download."""
     from alexnet.cli.progress import Watcher
     from alexnet.experiments.first_minute import KERNELS, PREDICTIONS, first_minute
-    from alexnet.train.run import CURVES
+    from alexnet.train.epochs import CURVES
 
     shown = first_minute(Watcher(), out)
     folder, evaluation = shown.result.out, shown.result.evaluation

@@ -1,12 +1,13 @@
 """`alexnet evaluate DATA --weights W...`."""
 
-import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from alexnet.cli.output import AsJson, print_json
+from alexnet.cores import usable_cores
 
 if TYPE_CHECKING:
     from alexnet.evaluate import Evaluation
@@ -22,17 +23,24 @@ def evaluate(
     more_weights: Annotated[list[str] | None, typer.Argument(help="More of the ensemble.", metavar="W")] = None,
     views: Annotated[Literal["center", "ten"], typer.Option(help="One crop an image, or the paper's ten.")] = "center",
     split: Annotated[str | None, typer.Option(help="train, val or test.", show_default="val, else test")] = None,
+    ground_truth: Annotated[
+        Path | None, typer.Option(help="Labels of ILSVRC's flat validation images.", show_default="found beside them")
+    ] = None,
+    class_order: Annotated[
+        Literal["sorted", "devkit"], typer.Option(help="Classes by WordNet id, or as in the 2012 development kit.")
+    ] = "sorted",
     engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 128,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")] = (
-        os.cpu_count() or 1
-    ),
+    workers: Annotated[
+        int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")
+    ] = usable_cores(),
     json: AsJson = False,
 ) -> None:
     """Measure top-1 and top-5 error and loss of weights on a data set."""
     from dataclasses import asdict
 
     from alexnet.cli.progress import progress
+    from alexnet.data.damaged import DamagedImages
     from alexnet.data.datasets import open_data
     from alexnet.errors import InputError
     from alexnet.evaluate import evaluate as measure
@@ -43,7 +51,7 @@ def evaluate(
     keep_memory()
     if (Path(data) / RUN_FILE).is_file() or data.endswith(".safetensors"):
         raise InputError(f"{data} is weights; DATA comes first: alexnet evaluate DATA --weights W...")
-    found = open_data(data)
+    found = open_data(data, ground_truth, class_order)
     names = (split,) if split else MEASURED_ON
     images = found.split(*names)
     name = next(name for name in names if name in found.splits)
@@ -57,6 +65,7 @@ def evaluate(
             batch_size=batch_size,
             workers=workers,
             progress=advance,
+            on_damaged=DamagedImages(len(images), lambda line: print(line, file=sys.stderr)),
         )
     if json:
         print_json({**asdict(measured), "split": name})

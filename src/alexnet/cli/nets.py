@@ -6,7 +6,9 @@ from alexnet.describe import totals
 
 EXAMPLE = ""
 
-_COLUMNS = {"net": "left", "source": "left", "params": "right", "MACs": "right", "published error": "left"}
+# Two tables: in one, terminals of 80 columns would have no room for the words.
+_SIZES = {"net": "left", "params": "right", "MACs": "right", "published error": "left"}
+_SOURCES = {"net": "left", "source": "left"}
 
 
 def nets(json: AsJson = False) -> None:
@@ -23,7 +25,9 @@ def nets(json: AsJson = False) -> None:
         )
         return
     rows = [
-        (name, spec.source, f"{sizes[name]['params']:,}", f"{sizes[name]['macs']:,}", spec.published_error)
+        (name, f"{sizes[name]['params']:,}", f"{sizes[name]['macs']:,}", spec.published_error)
         for name, spec in NETS.items()
     ]
-    print_table(_COLUMNS, rows)
+    print_table(_SIZES, rows)
+    print()
+    print_table(_SOURCES, [(name, spec.source) for name, spec in NETS.items()])

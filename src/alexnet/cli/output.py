@@ -1,4 +1,4 @@
-"""What verbs print on stdout: one JSON object, or tables."""
+"""What verbs print: one JSON object or tables on stdout; on stderr which images had to be left out."""
 
 import json
 import sys
@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+
+from alexnet.cli.failures import BAD_INPUT
+from alexnet.errors import ImageError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
@@ -30,3 +33,20 @@ def print_table(columns: dict[str, str], rows: Sequence[tuple[str, ...]]) -> Non
         table.add_row(*row)
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
     Console(markup=False, highlight=False, width=width).print(table)
+
+
+def errors_json(errors: Sequence[tuple[str, ImageError]]) -> list[dict[str, str]]:
+    """Images that could not be read, as every `--json` lists them: path and what is wrong."""
+    return [{"path": path, "error": str(error)} for path, error in errors]
+
+
+def report_errors(errors: Sequence[tuple[str, ImageError]]) -> None:
+    """One line on stderr for each image that could not be read, and the exit status that says so.
+
+    Raises:
+        typer.Exit: there were some.
+    """
+    for _, error in errors:
+        print(f"alexnet: error: {error}", file=sys.stderr)
+    if errors:
+        raise typer.Exit(BAD_INPUT)

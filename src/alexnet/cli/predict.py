@@ -1,20 +1,18 @@
 """`alexnet predict IMAGE...`."""
 
-import sys
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alexnet.cli.failures import BAD_INPUT
-from alexnet.cli.output import AsJson, print_json
-from alexnet.errors import ImageError, InputError
+from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
+from alexnet.cli.stdin import STDIN, open_stdin
+from alexnet.errors import ImageError
 
 if TYPE_CHECKING:
     from alexnet.predict import Prediction
 
 EXAMPLE = "photo.jpg --weights runs/my-run"
 
-STDIN = "-"
 _BAR_LENGTH = 24
 
 
@@ -28,13 +26,14 @@ def predict(
 ) -> None:
     """Say what is in images."""
     from alexnet.cli.progress import progress
-    from alexnet.predict import image_files, load
+    from alexnet.data.collection import image_files
+    from alexnet.predict import load
 
     paths = [path for image in images for path in ([image] if image == STDIN else image_files(image))]
     classifier = load(weights, engine)
     results: list[tuple[str, list[Prediction] | ImageError]] = []
     with progress("predict", len(paths), "images") as advance:
-        sources = [_stdin() if path == STDIN else path for path in paths]
+        sources = [open_stdin() if path == STDIN else path for path in paths]
         for path, result in zip(paths, classifier.predict_each(sources, top, views), strict=True):
             results.append((path, result))
             advance(1)
@@ -48,21 +47,12 @@ def predict(
                 "weights": weights,
                 "engine": classifier.engine.name,
                 "predictions": [{"path": path, "top": [vars(each) for each in found]} for path, found in good],
-                "errors": [{"path": path, "error": str(error)} for path, error in errors],
+                "errors": errors_json(errors),
             }
         )
     else:
         _print_bars(good)
-    for _, error in errors:
-        print(f"alexnet: error: {error}", file=sys.stderr)
-    if errors:
-        raise typer.Exit(BAD_INPUT)
-
-
-def _stdin() -> BinaryIO:
-    if sys.stdin is None:  # closed by the shell: `<&-`
-        raise InputError("there is nothing on stdin to read an image from")
-    return sys.stdin.buffer
+    report_errors(errors)
 
 
 def _print_bars(found: "list[tuple[str, list[Prediction]]]") -> None:

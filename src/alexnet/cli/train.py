@@ -1,6 +1,5 @@
 """`alexnet train DATA`."""
 
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,17 +8,24 @@ import typer
 
 from alexnet.cli.output import AsJson, print_json
 from alexnet.cli.progress import Watcher
+from alexnet.cores import usable_cores
 
 EXAMPLE = "photos --net krizhevsky-145 --epochs 10"
 
 
 def train(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="Class folders, shards, batches or digits.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Class folders, shards, batches, digits, or cifar10.")],
     net: Annotated[
         str | None, typer.Option(help="A net of `alexnet nets`; default: krizhevsky-145, for digits its own.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="How to train; default: the net's own recipe.")] = None,
     weights: Annotated[str | None, typer.Option(help="Weights to start from: a run folder or a file.")] = None,
+    ground_truth: Annotated[
+        str | None, typer.Option(help="Labels of ILSVRC's flat validation images.", show_default="found beside them")
+    ] = None,
+    class_order: Annotated[
+        Literal["sorted", "devkit"] | None, typer.Option(help="Classes by WordNet id (default), or as in 2012.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/<data>-<time>.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data; the recipe scales with it.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images an update.")] = None,
@@ -28,9 +34,9 @@ def train(
         Literal["auto", "fp32", "bf16"] | None, typer.Option(help="Of products; auto: bf16 where it is fast.")
     ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")] = "auto",
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")] = (
-        os.cpu_count() or 1
-    ),
+    workers: Annotated[
+        int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")
+    ] = usable_cores(),
     seed: Annotated[int | None, typer.Option(min=0, help="Of all randomness; default: 0.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     limit_train_batches: Annotated[int | None, typer.Option(min=1, help="Steps an epoch at most.")] = None,
@@ -42,6 +48,8 @@ def train(
 
     options = RunOptions(
         data=data,
+        ground_truth=ground_truth,
+        class_order=class_order,
         net=net,
         recipe=recipe,
         weights=weights,

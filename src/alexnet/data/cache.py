@@ -3,14 +3,22 @@
 import hashlib
 import os
 from pathlib import Path
+from tempfile import gettempdir
 
 
 def cache_dir() -> Path:
-    """The folder of computed files: $ALEXNET_CACHE, else alexnet in $XDG_CACHE_HOME or ~/.cache. It may not exist."""
+    """The folder of computed and downloaded files: $ALEXNET_CACHE, else alexnet in $XDG_CACHE_HOME or ~/.cache.
+
+    It may not exist. Users without a home, as in some containers, share the system's folder of temporary files.
+    """
     if own := os.environ.get("ALEXNET_CACHE"):
         return Path(own).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "alexnet"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "alexnet"
+    try:
+        return Path.home() / ".cache" / "alexnet"
+    except RuntimeError:
+        return Path(gettempdir()) / "alexnet"
 
 
 _SAMPLES, _SAMPLE_BYTES = 16, 1 << 14  # 256 KiB in all: a fraction of a millisecond from a warm disk

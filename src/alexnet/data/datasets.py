@@ -2,63 +2,83 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from alexnet.data.cifar import META, open_batches
+from alexnet.data.cifar10 import open_cifar10
 from alexnet.data.digits import open_digits
-from alexnet.data.folder import SPLITS, open_folder
+from alexnet.data.folder import open_folder
+from alexnet.data.ilsvrc import DISTRIBUTED, ClassOrder
 from alexnet.data.images import SUFFIXES
+from alexnet.data.layout import SPLITS
+from alexnet.data.prepared import CLASSES, SCRATCH, check_finished, find_statistics
 from alexnet.data.shards import SHARD_SUFFIXES, ShardSplit, fingerprint, open_shard
 from alexnet.data.splits import ClassInfo, DataSet, Split, check_classes, check_labels, unnamed_classes
-from alexnet.errors import DataError
+from alexnet.errors import DataError, InputError
 
 __all__ = ["ClassInfo", "DataSet", "Split", "open_data"]
 
 EXPECTED = (
     "DATA is a folder of class folders, a folder with train/ and val/, tar shards (a folder or one file), "
-    "a folder of CIFAR-10 or cuda-convnet batches, or digits"
+    "a folder of CIFAR-10 or cuda-convnet batches, digits, or cifar10 (downloaded)"
 )
+
+_NAMED: Mapping[str, Callable[[], DataSet]] = {"digits": open_digits, "cifar10": open_cifar10}
 
 _SPLIT_WORD = re.compile("|".join(SPLITS))
 _PREFIX = re.compile(rf"({'|'.join(SPLITS)})(?![a-z])")
 
 
-def open_data(where: str | Path) -> DataSet:
+def open_data(where: str | Path, ground_truth: Path | None = None, class_order: ClassOrder = "sorted") -> DataSet:
     """Whatever `where` is, recognised by its content. An existing path wins over a name.
 
-    One shard alone is the split its name begins with (`train-`, `val-`, `test-`), else `train`.
+    One shard alone is the split its name begins with (`train-`, `val-`, `test-`), else `train`. Of image folders,
+    `ground_truth` labels ILSVRC's flat validation images, and `class_order` numbers the classes.
 
     Raises:
         DataError: nothing there, nothing in it, or something in it that does not fit; one line that says what to do.
-        MissingExtraError: `digits` without scikit-learn.
+        DownloadError: `cifar10` is not here yet and cannot be fetched.
+        MissingExtraError: `digits` without scikit-learn, `cifar10` for the first time without pooch.
     """
     path = Path(where)
+    if path.is_dir() and not _is_packed(path):
+        return _open_images(path, ground_truth, class_order)
+    if ground_truth or class_order != "sorted":
+        raise InputError(f"{where} has its own labels and classes; leave --ground-truth and --class-order out")
     if path.is_dir():
-        return _open_directory(path)
+        return open_batches(path) if (path / META).is_file() else _open_shard_folder(path)
     if path.is_file():
         return _open_file(path)
-    if str(where) == "digits":
-        return open_digits()
+    if named := _NAMED.get(str(where)):
+        return named()
     raise DataError(f"{where}: no such folder, file or data set; {EXPECTED}")
 
 
-def _open_directory(path: Path) -> DataSet:
-    if (path / META).is_file():
-        return open_batches(path)
-    shards = sorted(entry for entry in path.iterdir() if _is_shard(entry))
-    if shards and (folder := next((entry for entry in sorted(path.iterdir()) if _holds_images(entry)), None)):
-        raise DataError(f"{path} holds shards ({shards[0].name}) and image folders ({folder.name}); name one of them")
-    if shards:
-        return _open_shards(path.resolve().name, shards)
+def _is_packed(folder: Path) -> bool:
+    """Whether a folder holds batches or shards, and not image files."""
+    return (folder / META).is_file() or any(map(is_shard, folder.iterdir())) or (folder / SCRATCH).is_dir()
+
+
+def _open_images(path: Path, ground_truth: Path | None, class_order: ClassOrder) -> DataSet:
     if not any(entry.is_dir() for entry in path.iterdir()):
+        if any(entry.name.startswith(DISTRIBUTED) for entry in path.iterdir()):
+            raise DataError(f"{path} holds ILSVRC-2012 as distributed; pack it first: alexnet prepare {path} DST")
         raise DataError(f"{path}: no images, shards or batches that are data; {EXPECTED}")
-    return open_folder(path)
+    return open_folder(path, ground_truth, class_order)
+
+
+def _open_shard_folder(path: Path) -> DataSet:
+    check_finished(path)
+    shards = sorted(entry for entry in path.iterdir() if is_shard(entry))
+    if folder := next((entry for entry in sorted(path.iterdir()) if _holds_images(entry)), None):
+        raise DataError(f"{path} holds shards ({shards[0].name}) and image folders ({folder.name}); name one of them")
+    return _open_shards(path.resolve().name, shards)
 
 
 def _open_file(path: Path) -> DataSet:
-    if not _is_shard(path):
+    if not is_shard(path):
         raise DataError(f"{path}: not a tar shard; {EXPECTED}")
     return _open_shards(path.name, [path])
 
@@ -67,20 +87,28 @@ def _holds_images(entry: Path) -> bool:
     return entry.is_dir() and any(inside.suffix.lower() in SUFFIXES for inside in entry.iterdir())
 
 
-def _is_shard(path: Path) -> bool:
-    return path.name.endswith(SHARD_SUFFIXES) and path.is_file() and not path.name.startswith(".")
+def is_shard(path: Path) -> bool:
+    """Whether a file is a shard by its name."""
+    return path.name.endswith(SHARD_SUFFIXES) and path.is_file() and not path.name.startswith((".", DISTRIBUTED))
 
 
 def _open_shards(name: str, paths: list[Path]) -> DataSet:
     shards = {path: open_shard(path) for path in paths}
     splits = {split: ShardSplit([shards[path] for path in part]) for split, part in _by_prefix(paths).items()}
-    classes = _read_classes(paths[0].parent / "classes.json")
+    classes = _read_classes(paths[0].parent / CLASSES)
     if not classes:
         classes = unnamed_classes(1 + max(int(split.labels.max()) for split in splits.values()))
     classes = check_classes(classes, name)
     for part in splits.values():
         check_labels(part.labels, part.paths, classes)
-    return DataSet(name=name, classes=classes, splits=splits, fingerprint=fingerprint(list(shards.values())))
+    train = {shard.name: shard.digest for shard in shards.values() if shard.name.startswith("train-")}
+    return DataSet(
+        name=name,
+        classes=classes,
+        splits=splits,
+        fingerprint=fingerprint(list(shards.values())),
+        statistics=find_statistics(paths[0].parent, train),
+    )
 
 
 def _by_prefix(paths: list[Path]) -> Mapping[str, list[Path]]:

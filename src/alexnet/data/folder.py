@@ -1,12 +1,8 @@
-"""Images in class folders: one folder a class, at any depth below it."""
+"""Images in class folders: one folder a class, at any depth below it; and ILSVRC's flat validation images."""
 
 import hashlib
-import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from alexnet.data.images import SUFFIXES, open_image
+from alexnet.data.ilsvrc import ClassOrder, folder_name, imagenet_classes, order_classes, validation_labels
+from alexnet.data.images import open_image
+from alexnet.data.layout import SPLITS, Layout, Place, TreeShape
 from alexnet.data.splits import ClassInfo, DataSet, Split, check_classes
-from alexnet.errors import DataError
+from alexnet.data.trees import FolderTree, fingerprint
+from alexnet.errors import DataError, InputError
 
-SPLITS = ("train", "val", "test")
 HELD_OUT_SHARE = 0.1
-
-_WNID = re.compile(r"n\d{8}")
 
 
 class _Found(NamedTuple):
     path: str  # relative to the data set, with forward slashes on every system
     class_name: str
+    draw: float  # decides whether it is held out
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,91 +42,85 @@ class FolderSplit:
         return open_image(self.root / self.paths[index])
 
 
-def open_folder(root: Path) -> DataSet:
+def open_folder(root: Path, ground_truth: Path | None = None, class_order: ClassOrder = "sorted") -> DataSet:
     """Class folders, or `train`, `val` and `test` folders of class folders. Classes are the sorted folder names.
 
+    `val` may hold ILSVRC's flat images: `ground_truth` then labels them, or what lies in one of the usual places.
     Without a `val` or `test` folder a tenth of the images, chosen by a hash of their relative paths, is held out as
     `val`: the same ones whatever is added later. Every class keeps at least one image for training.
 
     Raises:
-        DataError: no images, one class, or splits whose classes differ.
+        DataError: no images, one class, splits whose classes differ, or labels that are missing or do not fit.
+        InputError: the development kit's order of other classes, or a ground truth where nothing needs one.
     """
-    parts = {name: list(_find_images(root, name)) for name in SPLITS if _is_split(root / name)}
-    if "train" not in parts and parts.keys() != {"val"} and parts.keys() != {"test"}:
-        parts = {"train": list(_find_images(root, ""))}
-    names = _class_names(parts, root)
+    entries = sorted(FolderTree(root).entries())
+    shape = TreeShape()
+    for entry in entries:
+        shape.see(entry.path)
+    layout = find_layout(shape, root, ground_truth)
+    parts: dict[str, list[_Found]] = {}
+    for entry in entries:
+        if place := layout.place(entry.path):
+            found = _Found(entry.path, place.class_name, draw(layout.meaning(entry.path)))
+            parts.setdefault(place.split, []).append(found)
+    places = {Place(split, image.class_name) for split, images in parts.items() for image in images}
+    classes = find_classes(places, layout, root, class_order)
     if parts.keys() == {"train"}:
         parts = _hold_out(parts["train"])
     return DataSet(
         name=root.resolve().name,
-        classes=check_classes((class_info(index, name) for index, name in enumerate(names)), str(root)),
-        splits={name: _to_split(root, images, names) for name, images in parts.items()},
-        fingerprint=_fingerprint(root, (image.path for part in parts.values() for image in part)),
+        classes=classes,
+        splits={name: _to_split(root, parts[name], classes) for name in SPLITS if name in parts},
+        fingerprint=fingerprint(entries),
     )
 
 
-def class_info(index: int, folder_name: str) -> ClassInfo:
-    """A class by the name of its folder; a WordNet id of ImageNet's 1,000 classes gets the name people use."""
-    if not _WNID.fullmatch(folder_name):
-        return ClassInfo(index, folder_name)
-    return ClassInfo(index, _imagenet_names().get(folder_name, folder_name), folder_name)
+def find_layout(shape: TreeShape, root: Path, ground_truth: Path | None) -> Layout:
+    """What the folders of the tree at `root` mean, flat validation images labelled. Raises as `open_folder` does."""
+    if highest := shape.highest_flat:
+        return shape.layout(validation_labels(root, ground_truth, highest))
+    if ground_truth:
+        raise InputError(f"{root}: no flat validation images, which --ground-truth is for; leave it out")
+    return shape.layout()
 
 
-@cache
-def _imagenet_names() -> Mapping[str, str]:
-    table = files("alexnet.data").joinpath("imagenet_classes.tsv").read_text(encoding="utf-8")
-    rows = (line.split("\t") for line in table.splitlines()[1:])
-    return {wnid: name for _, wnid, _, name in rows}
+def find_classes(
+    places: Collection[Place], layout: Layout, root: Path, class_order: ClassOrder
+) -> tuple[ClassInfo, ...]:
+    """The classes of a tree whose images are in `places`, which every split of class folders must have.
 
+    Flat validation images add none to those of training; alone, they have the 1,000 of ILSVRC.
 
-def _is_split(folder: Path) -> bool:
-    return folder.is_dir() and any(entry.is_dir() for entry in folder.iterdir())
-
-
-def _find_images(root: Path, part: str) -> Iterator[_Found]:
-    """Every image below the class folders of `root / part`, sorted by class and path; hidden names are passed over."""
-    start = root / part
-    for class_folder in sorted(entry.name for entry in start.iterdir() if entry.is_dir()):
-        if class_folder.startswith("."):
-            continue
-        walked = {os.path.realpath(start / class_folder)}
-        for folder, subfolders, names in os.walk(start / class_folder, followlinks=True):
-            subfolders[:] = [name for name in sorted(subfolders) if _is_new(Path(folder, name), walked)]
-            relative = Path(folder).relative_to(root).as_posix()
-            for name in sorted(names):
-                if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
-                    yield _Found(f"{relative}/{name}", class_folder)
-
-
-def _is_new(folder: Path, walked: set[str]) -> bool:
-    """Whether to go into a subfolder: not a hidden one, and no place twice, which a link back to it would mean."""
-    place = os.path.realpath(folder)
-    if folder.name.startswith(".") or place in walked:
-        return False
-    walked.add(place)
-    return True
-
-
-def _class_names(parts: Mapping[str, list[_Found]], root: Path) -> list[str]:
-    by_part = {part: {image.class_name for image in images} for part, images in parts.items()}
-    every = set().union(*by_part.values())
+    Raises:
+        DataError: no images, one class, or splits whose classes differ.
+        InputError: the development kit's order of other classes.
+    """
+    by_split: dict[str, set[str]] = {}
+    for split, name in places:
+        if not (split == "val" and layout.flat_labels):
+            by_split.setdefault(split, set()).add(name)
+    every = set().union(*by_split.values()) or set(imagenet_classes() if layout.flat_labels else ())
     if not every:
         raise DataError(f"{root}: no images in class folders; expected {root.name}/CLASS/IMAGE.jpg, one folder a class")
-    for part, names in by_part.items():
+    for split, names in sorted(by_split.items()):
         if lacking := sorted(every - names):
             shown = ", ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
-            raise DataError(f"{root}: {part} has no images of {shown}; every split needs the same class folders")
-    return sorted(every)
+            raise DataError(f"{root}: {split} has no images of {shown}; every split needs the same class folders")
+    return check_classes(order_classes(every, class_order, str(root)), str(root))
+
+
+def draw(path: str) -> float:
+    """A number in 0..1 that only the path decides; below `HELD_OUT_SHARE` its image is held out."""
+    return int.from_bytes(hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64
 
 
 def _hold_out(images: list[_Found]) -> dict[str, list[_Found]]:
     """Split into train and val by hash of path. A set where that holds out nothing gives up its lowest hash."""
-    places = {image: _place(image.path) for image in images}
-    kept = {max(members, key=places.__getitem__) for members in _by_class(images)}
+    kept = {max(members, key=lambda image: image.draw) for members in _by_class(images)}
     candidates = [image for image in images if image not in kept]
-    chosen = {image for image in candidates if places[image] < HELD_OUT_SHARE}
+    chosen = {image for image in candidates if image.draw < HELD_OUT_SHARE}
     if candidates and not chosen:
-        chosen = {min(candidates, key=places.__getitem__)}
+        chosen = {min(candidates, key=lambda image: image.draw)}
     train = [image for image in images if image not in chosen]
     val = [image for image in images if image in chosen]
     return {"train": train, "val": val} if val else {"train": train}
@@ -142,20 +133,8 @@ def _by_class(images: Iterable[_Found]) -> Iterable[list[_Found]]:
     return members.values()
 
 
-def _place(path: str) -> float:
-    """A number in 0..1 that only the path decides."""
-    return int.from_bytes(hashlib.sha256(path.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64
-
-
-def _to_split(root: Path, images: Sequence[_Found], names: Sequence[str]) -> Split:
-    index = {name: number for number, name in enumerate(names)}
-    labels = np.array([index[image.class_name] for image in images], np.int64)
-    return FolderSplit(root, tuple(image.path for image in images), labels)
-
-
-def _fingerprint(root: Path, paths: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        stat = (root / path).stat()
-        digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:32]
+def _to_split(root: Path, images: Sequence[_Found], classes: Sequence[ClassInfo]) -> Split:
+    index = {folder_name(info): info.index for info in classes}
+    known = [image for image in images if image.class_name in index]
+    labels = np.array([index[image.class_name] for image in known], np.int64)
+    return FolderSplit(root, tuple(image.path for image in known), labels)

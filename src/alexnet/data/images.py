@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from alexnet.errors import ImageError
 
@@ -17,7 +17,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm", 
 _PILLOW_MODULES = re.compile(r"PIL\.")
 
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
-_UPRIGHT: Mapping[int, Image.Transpose] = {
+UPRIGHT: Mapping[int, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -45,7 +45,7 @@ def open_image(source: str | Path | bytes | BinaryIO | Image.Image, name: str | 
         case str() | Path():
             return _open_path(Path(source), name or str(source))
         case _:
-            return _decode(BytesIO(source.read()), name or "image")
+            return _decode(BytesIO(source.read()), name or str(getattr(source, "name", "image")))
 
 
 def _open_path(path: Path, name: str) -> Image.Image:
@@ -53,24 +53,24 @@ def _open_path(path: Path, name: str) -> Image.Image:
         with path.open("rb") as file:
             return _decode(file, name)
     except FileNotFoundError:
-        raise ImageError(f"{name}: no such file") from None
+        raise ImageError(f"{name}: no such file", "unreadable") from None
     except IsADirectoryError:
-        raise ImageError(f"{name}: a folder, not an image") from None
+        raise ImageError(f"{name}: a folder, not an image", "unreadable") from None
     except OSError as error:
-        raise ImageError(f"{name}: cannot be read ({error.strerror or error})") from None
+        raise ImageError(f"{name}: cannot be read ({error.strerror or error})", "unreadable") from None
 
 
 def _decode(file: BinaryIO, name: str) -> Image.Image:
     if not file.read(1):
-        raise ImageError(f"{name}: empty file (0 bytes)")
+        raise ImageError(f"{name}: empty file (0 bytes)", "empty")
     file.seek(0)
     _hush_pillow()
     try:
         image = Image.open(file)
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image (no format that Pillow knows)") from None
+        raise ImageError(f"{name}: not an image (no format that Pillow knows)", "not-an-image") from None
     except Image.DecompressionBombError:
-        raise ImageError(f"{name}: too many pixels; {_limit()}") from None
+        raise ImageError(f"{name}: too many pixels; {_limit()}", "too-large") from None
     except Exception as error:
         _refuse(name, error)
     return _finish(image, name)
@@ -79,13 +79,13 @@ def _decode(file: BinaryIO, name: str) -> Image.Image:
 def _finish(image: Image.Image, name: str) -> Image.Image:
     width, height = image.size
     if width < 1 or height < 1:
-        raise ImageError(f"{name}: an image without pixels ({width} x {height})")
+        raise ImageError(f"{name}: an image without pixels ({width} x {height})", "empty")
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-        raise ImageError(f"{name}: {width} x {height} pixels are too many; {_limit()}")
+        raise ImageError(f"{name}: {width} x {height} pixels are too many; {_limit()}", "too-large")
     _hush_pillow()
     try:
         image.load()
-        picture = _to_rgb(_upright(image))
+        picture = _to_rgb(_upright(_as_inked(image)))
     except Exception as error:  # the bytes of a damaged file choose the exception: OSError, SyntaxError, struct.error
         _refuse(name, error)
     if picture is not image:
@@ -95,29 +95,40 @@ def _finish(image: Image.Image, name: str) -> Image.Image:
 
 def _refuse(name: str, error: Exception) -> NoReturn:
     reason = " ".join(str(error).split()) or type(error).__name__
-    raise ImageError(f"{name}: damaged or truncated image ({reason})") from None
+    kind = "truncated" if "truncated" in reason else "damaged"
+    raise ImageError(f"{name}: damaged or truncated image ({reason})", kind) from None
 
 
 def _limit() -> str:
     return f"at most {Image.MAX_IMAGE_PIXELS:,} are accepted, make it smaller first"
 
 
+def _as_inked(image: Image.Image) -> Image.Image:
+    """A CMYK JPEG with its inks the right way round: Pillow takes all for Adobe's, which are stored inverted."""
+    if image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info:
+        return ImageChops.invert(image)
+    return image
+
+
+def orientation(image: Image.Image) -> int:
+    """How a camera was held, by the EXIF tag: 1 is upright, and what there is without a tag. Raises anything."""
+    return int(image.getexif().get(_ORIENTATION_TAG, 1))
+
+
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+        turn = UPRIGHT.get(orientation(image))
     except Exception:  # a broken EXIF block does not spoil sound pixels
         return image
-    turn = _UPRIGHT.get(orientation)
     return image if turn is None else image.transpose(turn)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.has_transparency_data:
-        return _on_white(image)
-    convert = _BY_MODE.get(image.mode)
-    return convert(image) if convert else image.convert("RGB")
+    if convert := _BY_MODE.get(image.mode):
+        return convert(image)
+    return _on_white(image) if image.has_transparency_data else image.convert("RGB")
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -128,7 +139,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _from_16_bit(image: Image.Image) -> Image.Image:
     """Grey 0..65535 to 0..255; Pillow's own conversion would clip everything above 255 to white."""
-    grey = np.asarray(image).astype(np.float64) / 257.0
+    levels = np.asarray(image).astype(np.float64)
+    grey = np.where(levels == image.info.get("transparency"), 255.0, levels / 257.0)
     return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8)).convert("RGB")
 
 

@@ -3,7 +3,7 @@
 What a batch holds depends on the seed, the epoch and the step in it, never on the number of workers or on timing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.data.color import draw_noise
+from alexnet.data.damaged import OnDamaged, refuse
 from alexnet.data.prefetch import prefetch
 from alexnet.data.splits import KeptSplit, Split
 from alexnet.data.transforms import Crops, draw_crops
-from alexnet.errors import DataError, InputError
+from alexnet.errors import DataError, ImageError, InputError
 from alexnet.preprocess import Preprocessing, Resize, Window, canvas_size, check_canvas, draw_window
 
 
@@ -62,6 +63,8 @@ class LoaderOptions:
 class TrainLoader:
     """Shuffled, cropped, mirrored batches of a split; colour noise too where `pca` = (stdevs, eigenvectors) is given.
 
+    `on_damaged` is called with the error of every image that cannot be read, in order; its batch goes without it.
+
     Raises:
         DataError: an empty split.
     """
@@ -71,12 +74,14 @@ class TrainLoader:
         split: Split,
         options: LoaderOptions,
         pca: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
+        on_damaged: OnDamaged = refuse,
     ) -> None:
         if len(split) == 0:
             raise DataError("no images to train on")
         self.split = KeptSplit(split, options.keep_bytes)
         self.options = options
         self.pca = pca
+        self.on_damaged = on_damaged
 
     @property
     def steps_per_epoch(self) -> int:
@@ -87,18 +92,22 @@ class TrainLoader:
         """The batches of one pass, from `first_step` of it on (to resume in its middle).
 
         Raises:
-            ImageError: a damaged image, with its name, when its batch is due.
+            DataError: what `on_damaged` raises, when the batch of a damaged image is due.
         """
         order = self._rng(epoch, 0).permutation(len(self.split))
         steps = range(first_step, self.steps_per_epoch)
         work = partial(self._batch, epoch, order)
-        return prefetch(work, steps, self.options.workers, self.options.workers + self.options.prefetch_batches)
+        ahead = self.options.workers + self.options.prefetch_batches
+        for batch, damaged in prefetch(work, steps, self.options.workers, ahead):
+            for error in damaged:
+                self.on_damaged(error)
+            yield batch
 
     def _rng(self, epoch: int, stream: int) -> np.random.Generator:
         """Stream 0 shuffles, stream 1 + step augments that step."""
         return np.random.default_rng((self.options.seed, epoch, stream))
 
-    def _batch(self, epoch: int, order: NDArray[np.int64], step: int) -> Batch:
+    def _batch(self, epoch: int, order: NDArray[np.int64], step: int) -> tuple[Batch, list[ImageError]]:
         options = self.options
         indices = order[step * options.batch_size : (step + 1) * options.batch_size]
         rng = self._rng(epoch, 1 + step)
@@ -113,19 +122,18 @@ class TrainLoader:
             options.flip,
         )
         noise = draw_noise(rng, len(indices), *self.pca) if self.pca else None
-        return Batch(self._crops(indices, offsets, flips), self.split.labels[indices], noise, indices)
 
-    def _crops(
-        self, indices: NDArray[np.int64], offsets: NDArray[np.int64], flips: NDArray[np.bool_]
-    ) -> NDArray[np.uint8]:
-        """(N, 3, crop, crop). Only the pixels of the crop are drawn, not the whole canvas."""
-        options = self.options
-        crops = np.empty((len(indices), 3, options.crop, options.crop), np.uint8)
-        for out, index, (top, left), flip in zip(crops, indices, offsets.tolist(), flips, strict=True):
+        def draw(place: int) -> NDArray[np.uint8]:
+            """Only the pixels of the crop are drawn, not the whole canvas."""
+            top, left = offsets[place].tolist()
             window = Window(top, left, options.crop, options.crop)
-            pixels = draw_window(self.split.image(int(index)), options.resize, options.interpolation, window)
-            out[...] = (pixels[:, ::-1] if flip else pixels).transpose(2, 0, 1)
-        return crops
+            picture = self.split.image(int(indices[place]))
+            pixels = draw_window(picture, options.resize, options.interpolation, window)
+            return (pixels[:, ::-1] if flips[place] else pixels).transpose(2, 0, 1)
+
+        crops, sound, damaged = _draw_all(draw, len(indices), (options.crop, options.crop))
+        indices = indices[sound]
+        return Batch(crops, self.split.labels[indices], None if noise is None else noise[sound], indices), damaged
 
 
 def eval_batches(
@@ -135,24 +143,47 @@ def eval_batches(
     preprocessing: Preprocessing,
     workers: int = 2,
     indices: NDArray[np.int64] | None = None,
+    on_damaged: OnDamaged = refuse,
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
     """Whole canvases in stored order: images uint8 (N, 3, H, W), labels (N,), indices (N,); views are cut later.
 
-    `indices` chooses images and their order; all of the split without it.
+    `indices` chooses images and their order; all of the split without it. `on_damaged` is called with the error of
+    every image that cannot be read; its batch goes without it.
 
     Raises:
-        ImageError: a damaged image, with its name, when its batch is due.
+        DataError: what `on_damaged` raises, when the batch of a damaged image is due.
     """
     chosen = np.arange(len(split)) if indices is None else np.asarray(indices, np.int64)
     batches = (chosen[start : start + batch_size] for start in range(0, len(chosen), batch_size))
-    return prefetch(partial(_canvases, split, preprocessing), batches, workers, ahead=2 * workers)
+    for images, sound, damaged in prefetch(partial(_canvases, split, preprocessing), batches, workers, 2 * workers):
+        for error in damaged:
+            on_damaged(error)
+        yield images, split.labels[sound], sound
 
 
 def _canvases(
     split: Split, preprocessing: Preprocessing, indices: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    canvases = np.empty((len(indices), 3, *preprocessing.canvas), np.uint8)
-    for out, index in zip(canvases, indices, strict=True):
-        picture = split.image(int(index))
-        out[...] = draw_window(picture, preprocessing.resize, preprocessing.interpolation).transpose(2, 0, 1)
-    return canvases, split.labels[indices], indices
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[ImageError]]:
+    def draw(place: int) -> NDArray[np.uint8]:
+        picture = split.image(int(indices[place]))
+        return draw_window(picture, preprocessing.resize, preprocessing.interpolation).transpose(2, 0, 1)
+
+    canvases, sound, damaged = _draw_all(draw, len(indices), preprocessing.canvas)
+    return canvases, indices[sound], damaged
+
+
+def _draw_all(
+    draw: Callable[[int], NDArray[np.uint8]], count: int, size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[ImageError]]:
+    """`draw(0)` to `draw(count - 1)` as (N, 3, *size), the places of the N sound ones, the errors of the others."""
+    images = np.empty((count, 3, *size), np.uint8)
+    sound: list[int] = []
+    damaged: list[ImageError] = []
+    for place in range(count):
+        try:
+            images[len(sound)] = draw(place)
+        except ImageError as error:
+            damaged.append(error)
+        else:
+            sound.append(place)
+    return images[: len(sound)], np.array(sound, np.int64), damaged

@@ -96,6 +96,11 @@ class ShardSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def encoded(self, index: int) -> bytes:
+        """The file of one image as it was packed."""
+        shard, within = _locate(self._shards, self._starts, index)
+        return shard.read(within)
+
     def image(self, index: int) -> Image.Image:
         """The picture in mode RGB. Raises `ImageError` with the names of shard and member."""
         shard, within = _locate(self._shards, self._starts, index)

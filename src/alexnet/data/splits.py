@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,14 +40,26 @@ class Split(Protocol):
         """The picture in mode RGB. Raises `ImageError` with its name where it is damaged."""
 
 
+@runtime_checkable
+class EncodedSplit(Protocol):
+    """A split that also gives the files of its images."""
+
+    def encoded(self, index: int) -> bytes:
+        """The file of one image as it was found."""
+
+
 @dataclass(frozen=True)
 class DataSet:
-    """Classes and splits (`train`, `val`, `test`). `fingerprint` changes when the content does."""
+    """Classes and splits (`train`, `val`, `test`). `fingerprint` changes when the content does.
+
+    `statistics` is a file with those of the training images, all of one size, where they were prepared with them.
+    """
 
     name: str
     classes: tuple[ClassInfo, ...]
     splits: Mapping[str, Split]
     fingerprint: str
+    statistics: Path | None = None
 
     def split(self, *names: str) -> Split:
         """The first of these splits that the data set has.

@@ -6,7 +6,7 @@ Members belong together by their WebDataset key: the path up to the first dot of
 
 import os
 import tarfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -59,7 +59,7 @@ def build_index(file: BinaryIO, shard: str) -> TarIndex:
         ShardError: no tar, cut off, no images in it, or a key with an image and no class or the reverse.
     """
     keys: dict[str, _Sample] = {}
-    for member in _members(file, shard):
+    for member in filter(tarfile.TarInfo.isreg, walk_tar(file, shard)):
         folder, slash, base = member.name.rpartition("/")
         stem, _, suffix = base.partition(".")
         sample = keys.setdefault(folder + slash + stem, _Sample())
@@ -79,13 +79,19 @@ class _Sample:
     label: int | None = None
 
 
-def _members(file: BinaryIO, shard: str) -> Iterable[tarfile.TarInfo]:
-    """All regular files, after a check that the archive is there to its end."""
+def walk_tar(file: BinaryIO, shard: str) -> Iterator[tarfile.TarInfo]:
+    """All members in stored order, one at a time: memory does not grow with their number.
+
+    Raises:
+        ShardError: no tar, or the archive is not there to its end.
+    """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
-            members = [member for member in archive.getmembers() if member.isreg()]
+            while member := archive.next():
+                archive.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+                yield member
             end = archive.offset
     except tarfile.TarError as error:
         if size == 0 or "unexpected end" not in str(error):
@@ -97,7 +103,6 @@ def _members(file: BinaryIO, shard: str) -> Iterable[tarfile.TarInfo]:
         raise _truncated(shard)
     if any(closing):
         raise ShardError(f"{shard}: damaged at byte {end:,}; copy it again")
-    return members
 
 
 def _truncated(shard: str) -> ShardError:

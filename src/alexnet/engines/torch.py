@@ -1,6 +1,7 @@
 """PyTorch as an engine: on the accelerator where there is one, else on the CPU."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -8,12 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alexnet.errors import InputError
-from alexnet.nn import InputLayer, build
+from alexnet.nn import InputLayer, assemble
 from alexnet.weights import Weights
 
 
 class TorchEngine:
-    """A net in evaluation mode, float32, channels-last.
+    """A net in evaluation mode, float32, channels-last. Where it can it uses the memory of `weights.tensors` itself.
 
     Raises:
         InputError: no such device on this machine.
@@ -23,8 +24,7 @@ class TorchEngine:
 
     def __init__(self, weights: Weights, device: str = "auto") -> None:
         self.device = _device(device)
-        net = build(weights.spec)
-        net.load_state_dict({key: torch.from_numpy(tensor) for key, tensor in weights.tensors.items()})
+        net = assemble(weights.spec, {key: torch.from_numpy(tensor) for key, tensor in weights.tensors.items()})
         self._net = net.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._input = InputLayer(weights.preprocessing).to(self.device)
 
@@ -43,6 +43,21 @@ class TorchEngine:
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         normalized: Tensor = self._input(pixels.contiguous(memory_format=torch.channels_last))
         return normalized
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """All of torch's work in this process on one thread: always the same rounding, and no waiting for shared cores.
+
+    A second thread gains nothing on one image; where other processes want the cores too, waiting for it took ten times
+    the work itself.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _device(name: str) -> torch.device:

@@ -11,7 +11,7 @@ from pathlib import Path
 from alexnet.data.datasets import open_data
 from alexnet.pictures import draw_kernels, draw_predictions
 from alexnet.predict import Prediction, load
-from alexnet.train.loop import Observer
+from alexnet.train.observer import Observer
 from alexnet.train.options import RunOptions
 from alexnet.train.run import RunResult, train
 

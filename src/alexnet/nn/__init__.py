@@ -1,7 +1,7 @@
 """A Spec becomes torch."""
 
-from alexnet.nn.build import Net, build, create
+from alexnet.nn.build import Net, assemble, build, create
 from alexnet.nn.inputs import InputLayer, add_color_noise_
 from alexnet.nn.lrn import LocalResponseNorm
 
-__all__ = ["InputLayer", "LocalResponseNorm", "Net", "add_color_noise_", "build", "create"]
+__all__ = ["InputLayer", "LocalResponseNorm", "Net", "add_color_noise_", "assemble", "build", "create"]

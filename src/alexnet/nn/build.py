@@ -1,7 +1,7 @@
 """The one place where a Spec becomes a torch module."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import cast
 
@@ -103,6 +103,14 @@ def build(spec: Spec, *, seed: int | None = None) -> Net:
         return Net(spec)
 
 
+def assemble(spec: Spec, weights: Mapping[str, Tensor]) -> Net:
+    """`spec` as a module around weights that there are already: none are drawn first, and none copied."""
+    with torch.device("meta"):
+        net = Net(spec)
+    net.load_state_dict(weights, assign=True)
+    return net
+
+
 def create(net: str, *, num_classes: int | None = None, input_size: int | None = None, seed: int | None = None) -> Net:
     """A named net as a module with the initial weights of its source, `krizhevsky-145+no-lrn` and the like included.
 
@@ -162,7 +170,7 @@ def build_row(shape: RowShape, *, in_place: bool = False) -> nn.Module:
             module = nn.Softmax(dim=1)
         case _:
             raise SpecError(f"row {row.name}: no module for rows of kind {row.kind}")
-    if isinstance(row, Weighted):
+    if isinstance(row, Weighted) and not cast(Tensor, module.weight).is_meta:  # which has no values to draw
         initialize(module, row)
     return module
 

@@ -13,16 +13,20 @@ METRICS = "metrics.jsonl"
 class MetricsLog:
     """`metrics.jsonl` of a run folder, appended to as the run goes."""
 
-    def __init__(self, folder: Path, *, keep_until_step: int = 0) -> None:
-        """Drop records after `keep_until_step`: a resumed run will make them again."""
+    def __init__(self, folder: Path, *, step: int = 0, epochs: int = 0) -> None:
+        """Keep the records up to `step`, and the errors of `epochs`: a resumed run will make the others again."""
         self.path = folder / METRICS
-        kept = [record for record in read_metrics(folder) if record["step"] <= keep_until_step]
+        kept = [
+            record
+            for record in read_metrics(folder)
+            if record["step"] <= step and (record["split"] == "train" or record["epoch"] <= epochs)
+        ]
         with write_whole(self.path) as temporary:
-            temporary.write_text("".join(json.dumps(record) + "\n" for record in kept))
+            temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
 
     def add(self, record: dict[str, Any]) -> None:
         """Append one record; it has a `step`, a `split` and measured values."""
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
 
@@ -30,7 +34,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """The records of a run folder, oldest first; a last line cut by a crash is left out."""
 
     def records() -> Iterator[dict[str, Any]]:
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8").splitlines():
             try:
                 yield json.loads(line)
             except ValueError:

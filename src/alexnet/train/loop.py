@@ -1,9 +1,8 @@
 """The training loop: one step, one epoch, then many. What surrounds it (folders, options) is in `alexnet.train.run`."""
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,29 +14,14 @@ from alexnet.data.loader import Batch
 from alexnet.errors import RunError
 from alexnet.nn import InputLayer, Net
 from alexnet.recipes import Recipe
+from alexnet.train.checkpoint import Progress
+from alexnet.train.observer import Advance
 from alexnet.train.schedule import rate_at, recipe_progress
 from alexnet.train.sgd import Sgd2012
 
 STEPS_PER_RECORD = 20
 
 WHAT_HELPS = "what was saved before is kept, begin another run with a lower --lr"
-
-
-class Advance(Protocol):
-    """What work calls as it gets on."""
-
-    def __call__(self, count: int = 1, note: str = "") -> None:
-        """`count` more units are done; `note` is how it goes."""
-
-
-class Observer(Protocol):
-    """Who watches a run."""
-
-    def say(self, line: str) -> None:
-        """One line of news."""
-
-    def progress(self, description: str, total: int, unit: str) -> AbstractContextManager[Advance]:
-        """Work of `total` units begins; call what is given back as it gets on."""
 
 
 class Trainer:
@@ -68,7 +52,7 @@ class Trainer:
 
         All randomness follows from seed and step, so that a resumed run repeats what an uninterrupted one does.
         """
-        torch.manual_seed(((self.seed << 40) + step) % 2**64)
+        torch.manual_seed(int(np.random.SeedSequence((self.seed, step)).generate_state(1, np.uint64)[0]))
         progress = recipe_progress(self.recipe, step, self.total_steps)
         self.optimizer.set_rates(progress, plateaus)
         images, labels, noise = (self._to_device(array) for array in (batch.images, batch.labels, batch.noise))
@@ -116,60 +100,63 @@ class Meter:
 
     def _clear(self) -> None:
         self.images, self.start = 0, monotonic()
-        self._loss: Tensor | float = 0.0
-        self._wrong: Tensor | int = 0
+        self._steps: list[tuple[int, int, Tensor, Tensor]] = []
 
-    def add(self, loss: Tensor, wrong: Tensor, images: int) -> None:
-        """Count one step."""
-        self._loss = self._loss + loss * images
-        self._wrong = self._wrong + wrong
+    def add(self, step: int, images: int, loss: Tensor, wrong: Tensor) -> None:
+        """Count step number `step` (from 1): its images, their mean loss and how many of them are wrong."""
+        self._steps.append((step, images, loss, wrong))
         self.images += images
 
-    def read(self, step: int) -> dict[str, float]:
+    def read(self) -> dict[str, float]:
         """loss (nats), top1_error and images_per_second since the last reading.
 
         Raises:
-            RunError: the loss is not a finite number.
+            RunError: a loss is not a finite number; names the first such step.
         """
-        loss = float(self._loss) / self.images
-        if not -torch.inf < loss < torch.inf:
-            raise RunError(f"the loss is {loss} at step {step}; {WHAT_HELPS}")
-        values = {
-            "loss": loss,
-            "top1_error": float(self._wrong) / self.images,
+        steps, images, losses, wrong = zip(*self._steps, strict=True)
+        values = torch.stack(losses).double().cpu().numpy()
+        if len(spoiled := np.flatnonzero(~np.isfinite(values))):
+            raise RunError(f"the loss is {values[spoiled[0]]} at step {steps[spoiled[0]]}; {WHAT_HELPS}")
+        means = {
+            "loss": float(np.average(values, weights=images)),
+            "top1_error": float(torch.stack(wrong).sum()) / self.images,
             "images_per_second": self.images / (monotonic() - self.start),
         }
         self._clear()
-        return values
+        return means
 
 
 def train_epoch(
     trainer: Trainer,
     batches: Iterable[Batch],
+    progress: Progress,
     *,
-    step: int,
-    plateaus: int,
+    last_step: int,
     advance: Advance,
-    record: Callable[[int, dict[str, float]], None],
-) -> int:
-    """Train on `batches` from `step` on; the step after the last.
+    record: Callable[[dict[str, float]], None],
+) -> None:
+    """Train on `batches`, the last of which is step `last_step`; `progress` is up to date after every step.
 
-    `record(step, means)` is called every 20 steps and at the end, with the means since the call before; the losses
-    until then have been checked to be finite.
+    `record(means)` is called about every 20 steps and at the end, with the means since the call before; the losses
+    until then have been checked to be finite. `advance` is called after every step and may end the epoch by raising.
 
     Raises:
         RunError: the loss is not a finite number.
     """
     meter, note = Meter(), ""
     for batch in batches:
-        loss, wrong = trainer.step(batch, step, plateaus)
-        step += 1
-        meter.add(loss, wrong, len(batch.labels))
-        if step % STEPS_PER_RECORD == 0:
-            means = meter.read(step)
-            record(step, means)
+        if images := len(batch.labels):  # none where all of a batch are damaged
+            loss, wrong = trainer.step(batch, progress.step, progress.plateaus)
+            meter.add(progress.step + 1, images, loss, wrong)
+        progress.step += 1
+        if meter.images and _is_due(progress.step, last_step):
+            means = meter.read()
+            record(means)
             note = f"loss {means['loss']:.3f}  top-1 error {means['top1_error']:.1%}"
-        advance(len(batch.labels), note)
-    if meter.images:
-        record(step, meter.read(step))
-    return step
+        advance(images, note)
+
+
+def _is_due(step: int, last_step: int) -> bool:
+    """Every 20 steps, but an epoch does not end on means over so few that they look like spikes in a curve."""
+    left = last_step - step
+    return left == 0 or (step % STEPS_PER_RECORD == 0 and left >= STEPS_PER_RECORD // 2)

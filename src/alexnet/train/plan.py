@@ -9,8 +9,8 @@ import torch
 
 from alexnet import __version__
 from alexnet.arch import DEFAULT_NET, find
-from alexnet.arch.serial import spec_to_json
 from alexnet.arch.spec import Spec
+from alexnet.data.damaged import DamagedImages
 from alexnet.data.loader import LoaderOptions, TrainLoader
 from alexnet.data.splits import DataSet
 from alexnet.data.statistics import Statistics, cached_statistics
@@ -19,8 +19,10 @@ from alexnet.nn import InputLayer, Net, build
 from alexnet.preprocess import Preprocessing, Resize
 from alexnet.recipes import Plateau, Recipe, default_recipe, find_recipe
 from alexnet.train.device import pick_device, pick_precision
-from alexnet.train.loop import Observer, Trainer
-from alexnet.train.options import RunOptions, describe_data
+from alexnet.train.folder import Beginning, describe_data
+from alexnet.train.loop import Trainer
+from alexnet.train.observer import Observer
+from alexnet.train.options import RunOptions
 from alexnet.weights import Weights, find_weights
 
 INTERPOLATION = "bilinear"
@@ -29,17 +31,21 @@ NET_OF_DATA = {"digits": "digits"}  # data that the default net would be absurd 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A run before it begins. `statistics`: of the training images, where the recipe asks for any."""
+    """A run before it begins. `damaged`: the training images that could not be read so far."""
 
     options: RunOptions
-    spec: Spec
+    beginning: Beginning
     recipe: Recipe
     dataset: DataSet
-    statistics: Statistics | None
-    preprocessing: Preprocessing
+    damaged: DamagedImages
     loader: TrainLoader
     trainer: Trainer
     steps_per_epoch: int
+
+    @property
+    def spec(self) -> Spec:
+        """The net."""
+        return self.beginning.spec
 
     @property
     def total_steps(self) -> int:
@@ -54,7 +60,6 @@ class Plan:
     def describe(self) -> dict[str, Any]:
         """What the options came to, and on what the run began, as plain JSON."""
         return {
-            "net": spec_to_json(self.spec),
             "recipe": self.recipe.to_json(),
             "data": describe_data(self.dataset),
             "machine": self.describe_machine(),
@@ -79,11 +84,11 @@ def make_plan(
     *,
     device: str,
     workers: int,
-    statistics: Statistics | None = None,
+    beginning: Beginning | None = None,
 ) -> Plan:
     """Everything chosen and built that `options` name or leave open; the plan's options leave nothing open.
 
-    `statistics`: those the run began with, when it is resumed; without them they are taken of the data.
+    `beginning`: what the run began with, when it is resumed; else it comes from the options and the data.
 
     Raises:
         InputError: a net, recipe, weights, device or split that does not exist or does not fit the others.
@@ -91,22 +96,24 @@ def make_plan(
     where = pick_device(device)
     dtype = pick_precision(options.precision or "auto", where)
     seed = options.seed or 0
-    parent = find_weights(options.weights) if options.weights else None
-    net_name = options.net or (parent.spec.name if parent else NET_OF_DATA.get(options.data, DEFAULT_NET))
-    recipe = _recipe(options, net_name)
+    parent = find_weights(options.weights) if options.weights and not beginning else None
+    spec = beginning.spec if beginning else _spec(options, parent, len(dataset.classes))
+    recipe = _recipe(options, spec.name)
     _check_splits(dataset, recipe)
-    spec = _spec(options, net_name, parent, len(dataset.classes))
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = _net(spec, parent, seed)
-    statistics = statistics or _statistics(recipe, spec, dataset, parent, observer, workers)
-    preprocessing = parent.preprocessing if parent else _preprocessing(recipe, spec, statistics)
-    loader = _loader(recipe, preprocessing, dataset, statistics, seed, workers)
+    damaged = DamagedImages(len(dataset.split("train")), observer.say)
+    if not beginning:
+        statistics = _statistics(recipe, spec, dataset, parent, observer, workers, damaged)
+        preprocessing = parent.preprocessing if parent else _preprocessing(recipe, spec, statistics)
+        beginning = Beginning(spec=spec, preprocessing=preprocessing, statistics=statistics)
+    loader = _loader(recipe, beginning, dataset, seed, workers, damaged)
     limit = options.limit_train_batches or loader.steps_per_epoch
     steps_per_epoch = min(limit, loader.steps_per_epoch)
     trainer = Trainer(
         net,
         recipe,
-        InputLayer(preprocessing),
+        InputLayer(beginning.preprocessing),
         device=where,
         dtype=dtype,
         seed=seed,
@@ -114,11 +121,10 @@ def make_plan(
     )
     return Plan(
         options=_resolved(options, spec, recipe, seed, dtype),
-        spec=spec,
+        beginning=beginning,
         recipe=recipe,
         dataset=dataset,
-        statistics=statistics,
-        preprocessing=preprocessing,
+        damaged=damaged,
         loader=loader,
         trainer=trainer,
         steps_per_epoch=steps_per_epoch,
@@ -161,11 +167,11 @@ def _check_splits(dataset: DataSet, recipe: Recipe) -> None:
         )
 
 
-def _spec(options: RunOptions, net: str, parent: Weights | None, num_classes: int) -> Spec:
+def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec:
     if parent is None:
-        return find(net, num_classes=num_classes)
-    if net != parent.spec.name:
-        raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {net}; leave --net out")
+        return find(options.net or NET_OF_DATA.get(options.data, DEFAULT_NET), num_classes=num_classes)
+    if options.net not in (None, parent.spec.name):
+        raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {options.net}; leave --net out")
     return parent.spec.with_classes(num_classes)
 
 
@@ -180,7 +186,13 @@ def _net(spec: Spec, parent: Weights | None, seed: int) -> Net:
 
 
 def _statistics(
-    recipe: Recipe, spec: Spec, dataset: DataSet, parent: Weights | None, observer: Observer, workers: int
+    recipe: Recipe,
+    spec: Spec,
+    dataset: DataSet,
+    parent: Weights | None,
+    observer: Observer,
+    workers: int,
+    damaged: DamagedImages,
 ) -> Statistics | None:
     """Of the training split, where the recipe asks for any: a parent's mean is kept, colour noise needs this data's."""
     needs_mean = parent is None and not isinstance(recipe.mean, tuple)
@@ -195,7 +207,7 @@ def _statistics(
             advance(done - before)
             before = done
 
-        return cached_statistics(dataset, "train", _canvas(recipe, spec), INTERPOLATION, workers, progress)
+        return cached_statistics(dataset, "train", _canvas(recipe, spec), INTERPOLATION, workers, progress, damaged)
 
 
 def _canvas(recipe: Recipe, spec: Spec) -> Resize:
@@ -225,13 +237,9 @@ def _preprocessing(recipe: Recipe, spec: Spec, statistics: Statistics | None) ->
 
 
 def _loader(
-    recipe: Recipe,
-    preprocessing: Preprocessing,
-    dataset: DataSet,
-    statistics: Statistics | None,
-    seed: int,
-    workers: int,
+    recipe: Recipe, beginning: Beginning, dataset: DataSet, seed: int, workers: int, damaged: DamagedImages
 ) -> TrainLoader:
+    preprocessing, statistics = beginning.preprocessing, beginning.statistics
     options = LoaderOptions(
         batch_size=recipe.batch_size,
         resize=preprocessing.resize,
@@ -244,4 +252,4 @@ def _loader(
         workers=workers,
     )
     pca = (statistics.pca_stdevs, statistics.pca_eigenvectors) if statistics and recipe.color_noise.base else None
-    return TrainLoader(dataset.split("train"), options, pca)
+    return TrainLoader(dataset.split("train"), options, pca, damaged)

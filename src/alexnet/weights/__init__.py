@@ -3,6 +3,15 @@
 from alexnet.weights.catalog import find_weights
 from alexnet.weights.check import check_tensors
 from alexnet.weights.files import Weights, read_weights, save_weights
-from alexnet.weights.probe import probe_image, probe_view
+from alexnet.weights.probe import make_probe, probe_image, probe_view
 
-__all__ = ["Weights", "check_tensors", "find_weights", "probe_image", "probe_view", "read_weights", "save_weights"]
+__all__ = [
+    "Weights",
+    "check_tensors",
+    "find_weights",
+    "make_probe",
+    "probe_image",
+    "probe_view",
+    "read_weights",
+    "save_weights",
+]

@@ -31,19 +31,27 @@ def tensor_shapes(spec: Spec) -> Shapes:
     }
 
 
+def check_shapes(spec: Spec, found: Shapes) -> None:
+    """Refuse keys and shapes that are not exactly those of the parameters of `spec`.
+
+    Raises:
+        WeightsError: one line that names the keys, and the net that the tensors do belong to where one is known.
+    """
+    if problems := _differences(tensor_shapes(spec), found):
+        raise WeightsError(f"{_verdict(spec, found)}: {'; '.join(problems)}")
+
+
 def check_tensors(spec: Spec, tensors: Mapping[str, NDArray[Any]]) -> None:
     """Refuse tensors that are not exactly the float32, finite parameters of `spec`.
 
     Raises:
         WeightsError: one line that names the keys, and the net that the tensors do belong to where one is known.
     """
-    wanted, found = tensor_shapes(spec), {key: tensor.shape for key, tensor in tensors.items()}
-    if problems := _differences(wanted, found):
-        raise WeightsError(f"{_verdict(spec, found)}: {'; '.join(problems)}")
+    check_shapes(spec, {key: tensor.shape for key, tensor in tensors.items()})
     if wrong := [f"{key} ({tensor.dtype})" for key, tensor in tensors.items() if tensor.dtype != np.float32]:
-        raise WeightsError(f"weights of {spec.name} must be float32; {_listed(wrong)} are not")
+        raise WeightsError(f"weights of {spec.name} must be float32; {list_names(wrong)} are not")
     if wrong := [key for key, tensor in tensors.items() if not np.isfinite(tensor).all()]:
-        raise WeightsError(f"weights of {spec.name} are damaged: NaN or infinity in {_listed(wrong)}")
+        raise WeightsError(f"weights of {spec.name} are damaged: NaN or infinity in {list_names(wrong)}")
 
 
 def nets_of(shapes: Shapes) -> list[str]:
@@ -68,7 +76,7 @@ def _differences(wanted: Shapes, found: Shapes) -> list[str]:
         f"{key} is {found[key]}, not {shape}" for key, shape in wanted.items() if key in found and found[key] != shape
     ]
     named = (("missing", missing), ("unknown", extra), ("of another shape", shapes))
-    return [f"{what} {_listed(keys)}" for what, keys in named if keys]
+    return [f"{what} {list_names(keys)}" for what, keys in named if keys]
 
 
 def _verdict(spec: Spec, found: Shapes) -> str:
@@ -81,7 +89,8 @@ def _verdict(spec: Spec, found: Shapes) -> str:
     return f"not weights of {spec.name}"
 
 
-def _listed(names: Iterable[str]) -> str:
+def list_names(names: Iterable[str]) -> str:
+    """`a, b, c, d and 3 more`."""
     names = list(names)
     more = len(names) - _NAMED_IN_FULL
     return ", ".join(names[:_NAMED_IN_FULL]) + (f" and {more} more" if more > 0 else "")

@@ -5,7 +5,8 @@ the parameters under their rows' names, and `preprocessing.mean_image` where the
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from alexnet.atomic import write_whole
 from alexnet.data.splits import ClassInfo
 from alexnet.errors import InputError, WeightsError
 from alexnet.preprocess import Preprocessing
-from alexnet.weights.check import check_tensors
+from alexnet.weights.check import check_shapes, check_tensors
 
 FORMAT = 1
 METADATA_KEY = "alexnet"
@@ -35,8 +36,7 @@ class Weights:
     """A trained net, with all it needs to be used and to be repeated.
 
     `tensors`: key to float32 array. `recipe`: plain JSON of the run, if known. `errors`: measured, each {data, split,
-    views, top1_error, top5_error}. `probe`: {"logits": [...]} of the central view of `probe_image`, to know a good
-    copy by.
+    views, top1_error, top5_error}. `probe`: what `make_probe` gives, to know a good copy by.
 
     Raises:
         WeightsError: the classes are not the net's.
@@ -92,43 +92,79 @@ def read_weights(path: str | Path) -> Weights:
     Raises:
         WeightsError: not such a file, a part of one, one of a newer version, or tensors that are not its net's.
     """
-    metadata, tensors = _read_tensors(Path(path))
-    try:
-        return _assemble(metadata, tensors)
-    except InputError as error:
-        raise WeightsError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{path}: damaged metadata ({type(error).__name__}: {error})") from error
+    with _opened(Path(path)) as (stored, file):
+        tensors = _read_tensors(file)
+        spec, mean_image = spec_from_json(stored["spec"]), tensors.pop(MEAN_IMAGE, None)
+        check_tensors(spec, tensors)
+        return Weights(
+            spec=spec,
+            classes=_classes(stored),
+            preprocessing=Preprocessing.from_json(stored["preprocessing"], mean_image),
+            tensors=tensors,
+            recipe=stored["recipe"],
+            errors=tuple(stored["errors"]),
+            probe=stored["probe"],
+        )
 
 
-def _read_tensors(path: Path) -> tuple[str, Tensors]:
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a file says of its weights. `licence`: where somebody has published them under one."""
+
+    spec: Spec
+    classes: tuple[ClassInfo, ...]
+    errors: tuple[Mapping[str, Any], ...]
+    licence: str | None
+
+
+def read_header(path: str | Path) -> Header:
+    """What a file says of its weights, read without them: the same for a small net and a large one.
+
+    Raises:
+        WeightsError: as `read_weights`, but for numbers, which it does not look at.
+    """
+    with _opened(Path(path)) as (stored, file):
+        spec = spec_from_json(stored["spec"])
+        keys = set(file.keys()) - {MEAN_IMAGE}
+        check_shapes(spec, {key: tuple(file.get_slice(key).get_shape()) for key in keys})
+        return Header(
+            spec=spec,
+            classes=_classes(stored),
+            errors=tuple(stored["errors"]),
+            licence=stored.get("licence"),
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    """(metadata, tensors to be had by key) of a file; whatever is wrong with either becomes one line with its path."""
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
             if METADATA_KEY not in metadata:
-                raise WeightsError(f"{path}: a safetensors file of another program (no {METADATA_KEY!r} metadata)")
-            return metadata[METADATA_KEY], {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                raise WeightsError(f"a safetensors file of another program (no {METADATA_KEY!r} metadata)")
+            stored = json.loads(metadata[METADATA_KEY])
+            if stored["format"] != FORMAT:
+                raise WeightsError(f"format {stored['format']} is not the {FORMAT} of this version; upgrade alexnet")
+            yield stored, file
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a whole safetensors file, copy it again ({error})") from None
-    except (OSError, TypeError, ValueError) as error:  # TypeError: a number format that NumPy lacks (bfloat16, float8)
+    except InputError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error})") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{path}: damaged metadata ({type(error).__name__}: {error})") from error
 
 
-def _assemble(metadata: str, tensors: Tensors) -> Weights:
-    stored = json.loads(metadata)
-    if stored["format"] != FORMAT:
-        raise WeightsError(f"format {stored['format']} is not the {FORMAT} of this version; upgrade alexnet")
-    spec = spec_from_json(stored["spec"])
-    mean_image = tensors.pop(MEAN_IMAGE, None)
-    check_tensors(spec, tensors)
-    return Weights(
-        spec=spec,
-        classes=tuple(ClassInfo(int(info["index"]), str(info["name"]), info["wnid"]) for info in stored["classes"]),
-        preprocessing=Preprocessing.from_json(stored["preprocessing"], mean_image),
-        tensors=tensors,
-        recipe=stored["recipe"],
-        errors=tuple(stored["errors"]),
-        probe=stored["probe"],
-    )
+def _read_tensors(file: Any) -> Tensors:
+    try:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except TypeError as error:  # a number format that NumPy lacks (bfloat16, float8)
+        raise WeightsError(f"cannot be read ({error})") from None
+
+
+def _classes(stored: Mapping[str, Any]) -> tuple[ClassInfo, ...]:
+    return tuple(ClassInfo(int(info["index"]), str(info["name"]), info["wnid"]) for info in stored["classes"])

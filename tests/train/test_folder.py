@@ -2,14 +2,22 @@ import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from alexnet.arch import find
+from alexnet.arch.serial import spec_to_json
 from alexnet.data.splits import DataSet
-from alexnet.errors import InputError
-from alexnet.train.options import RunOptions, begin_folder, check_unused, describe_data, stored_options
+from alexnet.data.statistics import Statistics, fit
+from alexnet.errors import AlexNetError, InputError
+from alexnet.preprocess import Preprocessing
+from alexnet.train.folder import Beginning, begin_run, check_data, check_unused, describe_data, read_run
+from alexnet.train.options import RunOptions
 
 OPTIONS = RunOptions(
     data="digits",
+    ground_truth="labels.txt",
+    class_order="devkit",
     net="digits",
     recipe="caffe",
     weights="parent.safetensors",
@@ -22,6 +30,8 @@ OPTIONS = RunOptions(
 )
 OTHER = RunOptions(
     data="elsewhere",
+    ground_truth="other.txt",
+    class_order="sorted",
     net="caffe",
     recipe="paper",
     weights="other.safetensors",
@@ -34,20 +44,95 @@ OTHER = RunOptions(
 )
 
 
+@pytest.fixture(scope="module")
+def statistics(digits: DataSet) -> Statistics:
+    return fit(digits.split("test"), 18, "bilinear")
+
+
+@pytest.fixture(scope="module")
+def beginning(statistics: Statistics) -> Beginning:
+    preprocessing = Preprocessing(resize=18, crop=16, mean_image=statistics.mean_image)
+    return Beginning(spec=find("digits"), preprocessing=preprocessing, statistics=statistics)
+
+
 @pytest.fixture
-def run_folder(tmp_path: Path, digits: DataSet) -> Path:
-    begin_folder(tmp_path / "deep/run", OPTIONS, {"data": describe_data(digits)})
-    return tmp_path / "deep/run"
+def run_folder(tmp_path: Path, digits: DataSet, beginning: Beginning) -> Path:
+    folder = tmp_path / "deep/run"
+    folder.mkdir(parents=True)
+    begin_run(folder, OPTIONS, beginning, {"data": describe_data(digits)})
+    return folder
 
 
-def test_run_json_keeps_what_was_asked_for(run_folder: Path) -> None:
+def stored_options(folder: Path, asked: RunOptions, dataset: DataSet) -> RunOptions:
+    kept = read_run(folder, asked)
+    check_data(folder, kept, dataset)
+    return kept.options
+
+
+def test_run_json_keeps_what_was_asked_for(run_folder: Path, beginning: Beginning) -> None:
     kept = json.loads((run_folder / "run.json").read_text())
     assert len(kept["data"].pop("digest")) == 32
     assert kept == {
-        "format": 1,
+        "format": 2,
         "options": asdict(OPTIONS),
+        "net": spec_to_json(beginning.spec),
+        "preprocessing": beginning.preprocessing.to_json(),
+        "mean_image": "mean_image.npy",
+        "statistics": "statistics.npz",
         "data": {"name": "digits", "classes": 10, "images": {"train": 1438, "test": 359}},
     }
+
+
+def test_what_a_run_began_with_comes_back(run_folder: Path, digits: DataSet, beginning: Beginning) -> None:
+    found = read_run(run_folder, OPTIONS).beginning
+    assert found.spec == beginning.spec
+    assert found.preprocessing == beginning.preprocessing
+    np.testing.assert_array_equal(found.preprocessing.mean_image, beginning.preprocessing.mean_image)
+    np.testing.assert_array_equal(found.statistics.pca_stdevs, beginning.statistics.pca_stdevs)
+
+
+def test_a_run_without_mean_image_and_statistics_has_none_of_their_files(
+    tmp_path: Path, digits: DataSet, beginning: Beginning
+) -> None:
+    plain = replace(beginning, preprocessing=Preprocessing(resize=18, crop=16), statistics=None)
+    begin_run(tmp_path, OPTIONS, plain, {"data": describe_data(digits)})
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    found = read_run(tmp_path, OPTIONS).beginning
+    assert (found.preprocessing.mean_image, found.statistics) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["mean_image.npy", "statistics.npz"])
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_run_that_lacks_what_it_began_with_is_not_resumed(
+    run_folder: Path, digits: DataSet, name: str, damage: str
+) -> None:
+    path = run_folder / name
+    path.write_bytes(path.read_bytes()[:100])
+    if damage == "missing":
+        path.unlink()
+    with pytest.raises(AlexNetError) as failure:
+        read_run(run_folder, OPTIONS)
+    assert failure.value.exit_status == 2
+    assert name in str(failure.value) or "run.json is damaged" in str(failure.value)
+
+
+def test_a_run_of_another_format_is_refused(run_folder: Path, digits: DataSet) -> None:
+    path = run_folder / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
+    with pytest.raises(InputError, match="begun by another version of this package"):
+        read_run(run_folder, OPTIONS)
+
+
+def test_run_json_comes_last(tmp_path: Path, beginning: Beginning, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process killed before it leaves a folder that holds no run, where one can begin."""
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "save", die)
+    with pytest.raises(KeyboardInterrupt):
+        begin_run(tmp_path, OPTIONS, beginning, {})
+    check_unused(tmp_path)
 
 
 def test_a_resumed_run_has_the_options_it_was_begun_with(run_folder: Path, digits: DataSet) -> None:

@@ -1,0 +1,69 @@
+"""`alexnet features DATA_OR_IMAGES --layer fc7 --out F.npz`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
+from alexnet.cli.stdin import stdin_contents
+from alexnet.cores import usable_cores
+
+EXAMPLE = "my-photos --weights runs/my-run --out features.npz"
+
+
+def features(
+    images: Annotated[
+        list[str],
+        typer.Argument(help="DATA, or image files, folders, or - for one on stdin.", metavar="DATA_OR_IMAGES"),
+    ],
+    weights: Annotated[str, typer.Option(help="A run folder or a file.")],
+    out: Annotated[Path, typer.Option(help="The .npz file to write.")],
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help="A row: fc7 is after its ReLU, fc7:pre before it. May be repeated.", show_default="fc7"),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test.", show_default="all in turn")] = None,
+    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 128,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")] = (
+        usable_cores()
+    ),
+    json: AsJson = False,
+) -> None:
+    """Write what layers say about images, as arrays that NumPy reads."""
+    from alexnet.cli.progress import progress
+    from alexnet.data.collection import open_collection
+    from alexnet.features import extract_features
+    from alexnet.memory import keep_memory
+    from alexnet.predict import load
+
+    keep_memory()
+    collection = open_collection(images, split, stdin_contents(images))
+    classifier = load(weights, engine)
+    with progress("features", len(collection.images), "images") as advance:
+        done = extract_features(
+            classifier,
+            collection,
+            layer or ["fc7"],
+            out,
+            batch_size=batch_size,
+            workers=workers,
+            progress=advance,
+        )
+    if json:
+        print_json(
+            {
+                "weights": weights,
+                "out": str(out),
+                "layers": {name: list(shape) for name, shape in done.layers.items()},
+                "images": done.images,
+                "errors": errors_json(done.errors),
+                "images_per_second": done.images_per_second,
+            }
+        )
+    else:
+        for name, shape in done.layers.items():
+            print(f"{name:12}  {' x '.join(map(str, shape))}")
+        print(f"{out}: {done.images:,} images, {done.images_per_second:,.0f} images/s")
+    report_errors(done.errors)

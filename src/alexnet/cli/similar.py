@@ -1,0 +1,66 @@
+"""`alexnet similar IMAGE --among DATA`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
+from alexnet.cores import usable_cores
+
+EXAMPLE = "photo.jpg --among my-photos --weights runs/my-run"
+
+
+def similar(
+    image: Annotated[str, typer.Argument(help="An image file.", metavar="IMAGE")],
+    among: Annotated[str, typer.Option(help="DATA, a folder of images, or a file that `features` wrote.")],
+    weights: Annotated[str, typer.Option(help="A run folder or a file.")],
+    layer: Annotated[str, typer.Option(help="The row whose outputs are compared.")] = "fc7",
+    top: Annotated[int, typer.Option(min=1, help="Images to show.")] = 6,
+    out: Annotated[Path | None, typer.Option(help="A picture to draw, as figure 4 (right) of the paper.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test.", show_default="all in turn")] = None,
+    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 128,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")] = (
+        usable_cores()
+    ),
+    json: AsJson = False,
+) -> None:
+    """Find the images that the net sees as most like one; one that is itself among them comes first."""
+    from alexnet.cli.progress import progress
+    from alexnet.errors import ImageError
+    from alexnet.memory import keep_memory
+    from alexnet.predict import load
+    from alexnet.similar import find_similar, open_among
+
+    keep_memory()
+    where = open_among(among, split)
+    classifier = load(weights, engine)
+    errors: list[tuple[str, ImageError]] = []
+    with progress("similar", len(where.collection.images), "images") as advance:
+        found = find_similar(
+            classifier,
+            image,
+            where,
+            layer=layer,
+            top=top,
+            batch_size=batch_size,
+            workers=workers,
+            progress=advance,
+            on_damaged=lambda path, error: errors.append((path, error)),
+        )
+    if out:
+        from alexnet.pictures import draw_similar
+        from alexnet.preprocess import open_image
+
+        images = where.collection.images
+        draw_similar(open_image(image), [(images.image(near.index), near) for near in found], out)
+    if json:
+        shown = [{"path": near.path, "label": near.label, "distance": near.distance} for near in found]
+        print_json(
+            {"weights": weights, "image": image, "layer": layer, "similar": shown, "errors": errors_json(errors)}
+        )
+    else:
+        for near in found:
+            print(f"{near.distance:10.3f}  {near.path}" + (f"  {near.label}" if near.label else ""))
+    report_errors(errors)

@@ -1,0 +1,28 @@
+"""`alexnet verify WEIGHTS`."""
+
+from typing import Annotated
+
+import typer
+
+from alexnet.cli.output import AsJson, print_json
+
+EXAMPLE = "runs/my-run"
+
+
+def verify(
+    weights: Annotated[str, typer.Argument(help="A run folder or a file.", metavar="WEIGHTS")],
+    json: AsJson = False,
+) -> None:
+    """Check that weights still compute what they computed when they were saved, and say what is wrong if not."""
+    from dataclasses import asdict
+
+    from alexnet.verify import verify as check
+
+    found = check(weights)
+    if json:
+        print_json({"weights": weights, "verified": True, **asdict(found)})
+    else:
+        print(
+            f"{weights}: as saved; the probe's logits differ by {found.largest_difference:.2g}, "
+            f"by {found.tolerance:.2g} at most they may"
+        )

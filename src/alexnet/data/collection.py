@@ -1,0 +1,113 @@
+"""Images from anywhere, one after the other: those of a data set, or loose files. For work that learns no classes."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, chain
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from alexnet.data.datasets import is_shard, open_data
+from alexnet.data.images import SUFFIXES, open_image
+from alexnet.data.splits import ClassInfo, DataSet, Split
+from alexnet.errors import DataError
+
+NO_LABEL = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Collection:
+    """Images in their order; `classes` are those of their labels, none where every label is -1."""
+
+    images: Split
+    classes: tuple[ClassInfo, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class LooseImages:
+    """Image files, or what stands under their names in `contents`; a Split."""
+
+    paths: Sequence[str]
+    labels: NDArray[np.int64]
+    contents: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def image(self, index: int) -> Image.Image:
+        """The picture in mode RGB. Raises `ImageError` with its path."""
+        path = self.paths[index]
+        return open_image(self.contents.get(path, path), path)
+
+
+class JoinedSplits:
+    """Splits one after the other; a Split."""
+
+    def __init__(self, splits: Sequence[Split]) -> None:
+        self.paths = tuple(chain.from_iterable(split.paths for split in splits))
+        self.labels: NDArray[np.int64] = np.concatenate([split.labels for split in splits])
+        self._splits = splits
+        self._starts = [0, *accumulate(len(split) for split in splits)]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def image(self, index: int) -> Image.Image:
+        """The picture in mode RGB. Raises `ImageError` as its split does."""
+        which = bisect_right(self._starts, index) - 1
+        return self._splits[which].image(index - self._starts[which])
+
+
+def open_collection(
+    where: Sequence[str], split: str | None = None, contents: Mapping[str, bytes] | None = None
+) -> Collection:
+    """One DATA (all its splits in turn, or the one named `split`), or image files and folders of them.
+
+    A folder with images of its own is a folder of loose images; any other is DATA. `contents` are images that are no
+    files, by the names they have among `where`.
+
+    Raises:
+        DataError: data that cannot be used, or a split of loose images.
+    """
+    contents = contents or {}
+    if len(where) == 1 and where[0] not in contents and _is_data(Path(where[0])):
+        return collect(open_data(where[0]), split)
+    if split:
+        raise DataError(f"loose images have no {split} split; leave --split out, or name one data set")
+    paths = [path for name in where for path in ([name] if name in contents else image_files(name))]
+    return Collection(LooseImages(paths, np.full(len(paths), NO_LABEL, np.int64), contents))
+
+
+def collect(dataset: DataSet, split: str | None = None) -> Collection:
+    """The images of a data set, of all its splits or of one."""
+    if split or len(dataset.splits) == 1:
+        return Collection(dataset.split(*([split] if split else dataset.splits)), dataset.classes)
+    return Collection(JoinedSplits(list(dataset.splits.values())), dataset.classes)
+
+
+def image_files(where: str | Path) -> list[str]:
+    """The image files at any depth of a folder, sorted and without hidden ones; of anything else just its own path.
+
+    A folder without images is given back itself, so that opening it says what is wrong.
+    """
+    root = Path(where)
+    if not root.is_dir():
+        return [str(where)]
+    inside = (path.relative_to(root) for path in root.rglob("*"))
+    found = sorted(
+        path
+        for path in inside
+        if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
+    )
+    return [str(root / path) for path in found if (root / path).is_file()] or [str(where)]
+
+
+def _is_data(path: Path) -> bool:
+    if path.suffix.lower() in SUFFIXES:
+        return False
+    if path.is_dir():
+        return not any(entry.suffix.lower() in SUFFIXES and entry.name[0] != "." for entry in path.iterdir())
+    return is_shard(path) or not path.exists()  # a name, or nothing: `open_data` says which

@@ -1,0 +1,158 @@
+"""Published files: fetched once, checked against their sums, kept in the cache folder, unpacked with care."""
+
+import gzip
+import secrets
+import shutil
+import sys
+import tarfile
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from alexnet.atomic import write_whole
+from alexnet.data.cache import cache_dir
+from alexnet.errors import DownloadError, MissingExtraError
+
+if TYPE_CHECKING:
+    from requests import RequestException
+
+_CHUNK_BYTES = 1 << 20
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that someone publishes: what people call it, where it is, and its sum as `sha256:...` or `md5:...`."""
+
+    name: str
+    url: str
+    checksum: str
+    num_bytes: int
+
+    @property
+    def path(self) -> Path:
+        """Where it is kept, and may be put by hand."""
+        return cache_dir() / "downloads" / self.url.rpartition("/")[2]
+
+
+class _Lines:
+    """What pooch takes for a progress bar: a line on stderr as soon as bytes come, then one every ten seconds."""
+
+    def __init__(self, download: Download) -> None:
+        self.total = 0  # of the bytes that the server announces; pooch sets it
+        self._download = download
+        self._done = 0
+        self._next_line = 0.0
+
+    def update(self, num_bytes: int) -> None:
+        self._done += num_bytes
+        if monotonic() >= self._next_line:
+            self._next_line = monotonic() + _SECONDS_BETWEEN_LINES
+            done, size = (f"{count / 1e6:,.0f}" for count in (self._done, self._download.num_bytes))
+            line = f"downloading {self._download.name} from {self._download.url}: {done} of {size} MB"
+            print(line, file=sys.stderr, flush=True)
+
+    def reset(self) -> None:
+        self._done = 0
+
+    def close(self) -> None:
+        pass
+
+
+def fetch(download: Download) -> Path:
+    """The file in the cache folder, downloaded if it is not there or not as published.
+
+    Several processes may ask for it at once; an interrupted one leaves nothing that looks whole. Proxies are those of
+    the environment (`HTTPS_PROXY`).
+
+    Raises:
+        DownloadError: no connection, no such page, or another file than the published one.
+        MissingExtraError: pooch is not installed.
+        OSError: the cache folder cannot be written, the disk is full.
+    """
+    try:
+        import pooch  # type: ignore[import-untyped]
+        from requests import RequestException
+    except ImportError:
+        raise MissingExtraError("pooch", "download") from None
+
+    pooch.get_logger().setLevel("WARNING")  # it tells people what to do with our sums
+    downloader = pooch.HTTPDownloader(chunk_size=_CHUNK_BYTES, progressbar=_Lines(download))
+    path, url = download.path, download.url
+    try:
+        pooch.retrieve(url, download.checksum, fname=path.name, path=path.parent, downloader=downloader)
+    except RequestException as error:
+        raise DownloadError(
+            f"{download.name} could not be downloaded from {url} ({_reason(error)}); "
+            f"connect, or put the published {path.name} into {path.parent}"
+        ) from None
+    except ValueError:  # pooch has deleted it
+        raise DownloadError(
+            f"{download.name}: what {url} sent is not the published file, its checksum is another; "
+            f"it was deleted: try again, or put the published {path.name} into {path.parent}"
+        ) from None
+    return path
+
+
+def _reason(error: "RequestException") -> str:
+    import requests
+
+    if error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    reasons = {
+        requests.exceptions.SSLError: "its certificate is not trusted here",
+        requests.exceptions.ProxyError: "no way through the proxy",
+        requests.exceptions.Timeout: "no answer in time",
+        requests.exceptions.ConnectionError: "no connection",
+        requests.exceptions.ChunkedEncodingError: "the connection broke off",
+    }
+    return next((reason for kind, reason in reasons.items() if isinstance(error, kind)), type(error).__name__)
+
+
+def unpack(archive: Path, folder: Path, names: Collection[str], *, max_bytes: int) -> None:
+    """The files `names` of a tar, and nothing else of it, side by side in a new folder: all of them or none.
+
+    A folder that is there already is left as it is.
+
+    Raises:
+        DownloadError: a damaged archive, one without these files, with links or devices in their place, or with a
+            file of more than `max_bytes`.
+        OSError: the disk is full.
+    """
+    if folder.is_dir():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
+    part.mkdir()
+    try:
+        _unpack_into(part, archive, names, max_bytes)
+        _rename_unless_there(part, folder)
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError):
+        raise DownloadError(f"{archive}: no whole tar archive; delete it and try again") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _unpack_into(folder: Path, archive: Path, names: Collection[str], max_bytes: int) -> None:
+    missing = set(names)
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            if member.size > max_bytes or (member.name in names and not member.isreg()):
+                raise DownloadError(f"{archive}: {member.name!r} is not what was published; delete the archive")
+            if member.name in missing and (source := tar.extractfile(member)):
+                missing.remove(member.name)
+                with write_whole(folder / Path(member.name).name) as temporary, temporary.open("wb") as file:
+                    shutil.copyfileobj(source, file, _CHUNK_BYTES)
+    if missing:
+        raise DownloadError(f"{archive}: no {sorted(missing)[0]} in it; delete it and try again")
+
+
+def _rename_unless_there(source: Path, target: Path) -> None:
+    try:
+        source.rename(target)
+    except OSError:
+        if not target.is_dir():  # else another process was faster
+            raise

@@ -1,0 +1,175 @@
+"""What a net's layers say about images, for all the images of a collection, kept in a file that NumPy reads.
+
+The NPZ file holds `features` (N, ...), the first layer's; `features.LAYER` of every further one; `labels` int64 (N,),
+-1 where there is none; `paths` (N,); `classes`, the names of the labels; `layers`, in their order; and `probe`
+(`probe.LAYER`), the probe image's own features, by which `similar` knows that two sets are of one net. No pickles.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.data.collection import Collection, LooseImages
+from alexnet.data.loader import eval_batches
+from alexnet.data.npz import NpzWriter, read_array, read_blocks, write_npz
+from alexnet.data.splits import ClassInfo, Split
+from alexnet.errors import DataError, ImageError, InputError
+from alexnet.predict import Classifier
+from alexnet.preprocess import extract_views
+from alexnet.weights import probe_view
+
+SUFFIX = ".npz"
+_WORDS_PER_BLOCK = 4096
+# Ours, of the largest feature: the rounding of two machines stays far below, two nets are far above.
+SAME_NET = 1e-3
+
+Features = dict[str, NDArray[np.float32]]
+OnDamaged = Callable[[str, ImageError], object]  # the path of an image that cannot be read, and why
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extracted:
+    """What went into a file of features. `layers`: name to shape, (N, ...). `errors`: path to what is wrong there."""
+
+    layers: dict[str, tuple[int, ...]]
+    images: int
+    errors: list[tuple[str, ImageError]] = field(default_factory=list)
+    images_per_second: float
+
+
+def extract_features(
+    classifier: Classifier,
+    collection: Collection,
+    layers: Sequence[str],
+    out: str | Path,
+    *,
+    batch_size: int = 128,
+    workers: int = 2,
+    progress: Callable[[int], object] | None = None,
+) -> Extracted:
+    """Write the features of every image's central view to `out`, in the collection's order, whole or not at all.
+
+    Damaged images are left out. Memory holds a few batches, however many images there are.
+
+    Raises:
+        UnknownNameError: no such layer.
+        InputError: `out` does not end in .npz, or no image is sound.
+        OSError: the folder of `out` is missing or read-only, or the disk is full.
+    """
+    if Path(out).suffix != SUFFIX:
+        raise InputError(f"features are written as {SUFFIX}; call the file {Path(out).with_suffix(SUFFIX)}, not {out}")
+    layers = list(dict.fromkeys(layers))
+    probe = classifier.engine.features(probe_view(classifier.preprocessing), layers)
+    images, found, errors, start = collection.images, list[int](), list[tuple[str, ImageError]](), perf_counter()
+    blocks = feature_blocks(
+        classifier,
+        images,
+        layers,
+        batch_size=batch_size,
+        workers=workers,
+        on_damaged=lambda path, error: errors.append((path, error)),
+    )
+    with write_npz(out) as npz:
+        for indices, features in blocks:
+            found += indices.tolist()
+            _append_layers(npz, "features", features)
+            if progress:
+                progress(len(indices))
+        seconds = perf_counter() - start
+        _check_some(found, errors)
+        npz.append("labels", images.labels[found])
+        _append_words(npz, "paths", [images.paths[index] for index in found])
+        _append_words(npz, "classes", [info.name for info in collection.classes])
+        _append_words(npz, "layers", layers)
+        _append_layers(npz, "probe", probe)
+    return Extracted(
+        layers={layer: (len(found), *probe[layer].shape[1:]) for layer in layers},
+        images=len(found),
+        errors=errors,
+        images_per_second=len(found) / seconds,
+    )
+
+
+def feature_blocks(
+    classifier: Classifier,
+    images: Split,
+    layers: Sequence[str],
+    *,
+    batch_size: int = 128,
+    workers: int = 2,
+    on_damaged: OnDamaged,
+) -> Iterator[tuple[NDArray[np.int64], Features]]:
+    """Places in `images` (n,) and features (n, ...) by layer, batch by batch; damaged images go to `on_damaged`."""
+    damaged = list[ImageError]()
+    batches = eval_batches(
+        images,
+        batch_size=batch_size,
+        preprocessing=classifier.preprocessing,
+        workers=workers,
+        on_damaged=damaged.append,
+    )
+    for number, (canvases, _, sound) in enumerate(batches):
+        batch = np.arange(number * batch_size, min((number + 1) * batch_size, len(images)))
+        for index, error in zip(np.setdiff1d(batch, sound), damaged, strict=True):
+            on_damaged(images.paths[index], error)
+        damaged.clear()
+        if len(sound):
+            crops = extract_views(canvases, classifier.preprocessing.crop, "center")[0]
+            yield sound, classifier.engine.features(crops, layers)
+
+
+def read_collection(path: str | Path) -> Collection:
+    """The images that a file of features is about; they can be opened where their paths still lead to them.
+
+    Raises:
+        DataError: it is not such a file, or damaged.
+    """
+    names = read_array(path, "classes").tolist()
+    images = LooseImages(read_array(path, "paths").tolist(), read_array(path, "labels"))
+    return Collection(images, tuple(ClassInfo(index, name) for index, name in enumerate(names)))
+
+
+def read_features(path: str | Path, classifier: Classifier, layer: str) -> Iterator[NDArray[np.float32]]:
+    """The features (n, ...) of a layer in a file, some tens of megabytes at a time.
+
+    Raises:
+        DataError: the file has not this layer, was written with other weights than the classifier's, or is damaged.
+    """
+    layers = read_array(path, "layers").tolist()
+    if layer not in layers:
+        raise DataError(f"{path} holds features of {', '.join(layers)}, not of {layer}; choose one of those, or DATA")
+    theirs = read_array(path, array_name("probe", layer, layers))
+    ours = classifier.engine.features(probe_view(classifier.preprocessing), [layer])[layer]
+    if theirs.shape != ours.shape or not np.abs(theirs - ours).max() <= SAME_NET * np.abs(ours).max():
+        raise DataError(f"{path} was written with other weights; give those, or DATA for features to be computed again")
+    yield from read_blocks(path, array_name("features", layer, layers))
+
+
+def array_name(what: str, layer: str, layers: Sequence[str]) -> str:
+    """What an array is called in the file: `features` for the first layer, `features.LAYER` for the others."""
+    return what if layer == layers[0] else f"{what}.{layer}"
+
+
+def _check_some(found: Sequence[int], errors: Sequence[tuple[str, ImageError]]) -> None:
+    if found:
+        return
+    if len(errors) == 1:
+        raise errors[0][1]
+    raise DataError(f"all of {len(errors)} images are damaged, the first is {errors[0][1]}" if errors else "no images")
+
+
+def _append_layers(npz: NpzWriter, what: str, features: Features) -> None:
+    layers = list(features)
+    for layer in layers:
+        npz.append(array_name(what, layer, layers), features[layer])
+
+
+def _append_words(npz: NpzWriter, name: str, words: Sequence[str]) -> None:
+    """Words as fixed-width Unicode, as NumPy would store them, without all of them being an array at once."""
+    dtype = f"<U{max(map(len, words), default=1)}"
+    for start in range(0, max(1, len(words)), _WORDS_PER_BLOCK):
+        npz.append(name, np.array(words[start : start + _WORDS_PER_BLOCK], dtype))

@@ -1,0 +1,98 @@
+"""What a run puts into its folder as it goes: checkpoints to go on from, and weights to use."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from alexnet.engines import open_engine
+from alexnet.errors import RunError
+from alexnet.evaluate import Evaluation
+from alexnet.predict import Classifier
+from alexnet.recipes import Plateau
+from alexnet.train.checkpoint import Progress, save_checkpoint
+from alexnet.train.loop import WHAT_HELPS
+from alexnet.train.plan import Plan
+from alexnet.verify import probe_logits
+from alexnet.weights import Weights, save_weights
+from alexnet.weights.probe import make_probe
+
+LAST, BEST = "last.safetensors", "best.safetensors"
+SECONDS_PER_CHECKPOINT = 600.0
+
+
+class Saver:
+    """Saves the state of `plan` at `progress`; nothing is saved that is not a number any more."""
+
+    def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
+        self.plan, self.folder, self.progress = plan, folder, progress
+        self._saved_at, self._saved_step = monotonic(), progress.step
+
+    def save_checkpoint(self) -> None:
+        """All that the run needs to go on from here, bit for bit.
+
+        Raises:
+            RunError: the weights are no numbers any more; the checkpoint before stays.
+            OSError: the disk is full or the folder is read-only; the checkpoint before stays.
+        """
+        trainer = self.plan.trainer
+        trainer.check_finite(self.progress.step)
+        save_checkpoint(self.folder, self.progress, trainer.net.state_dict(), trainer.optimizer.velocities())
+        self._saved_at, self._saved_step = monotonic(), self.progress.step
+
+    def save_checkpoint_if_due(self) -> None:
+        """`save_checkpoint`, every ten minutes."""
+        if monotonic() - self._saved_at > SECONDS_PER_CHECKPOINT:
+            self.save_checkpoint()
+
+    def save_epoch(self, weights: Weights, found: Evaluation | None) -> None:
+        """Weights and checkpoint. Only a validation split chooses the best weights: nothing selects on test."""
+        weights = replace(weights, errors=(self._errors(found),) if found else ())
+        if found and self.plan.measured_split == "val" and self._is_best(found):
+            save_weights(self.folder / BEST, weights)
+        save_weights(self.folder / LAST, weights)
+        self.save_checkpoint()
+
+    def how_to_resume(self) -> str:
+        """A line that says from which step on, and by which command."""
+        command = shlex.join(["alexnet", "train", self.plan.options.data, "--out", str(self.folder), "--resume"])
+        return f"stopped; saved at step {self._saved_step:,}, the run goes on with: {command}"
+
+    def classifier(self) -> Classifier:
+        """The present weights as users will get them, with the probe's logits.
+
+        Raises:
+            RunError: weights or logits that are not finite numbers.
+        """
+        plan, preprocessing = self.plan, self.plan.beginning.preprocessing
+        plan.trainer.check_finite(self.progress.step)
+        weights = Weights(
+            spec=plan.spec,
+            classes=plan.dataset.classes,
+            preprocessing=preprocessing,
+            tensors=plan.trainer.tensors(),
+            recipe=plan.recipe.to_json(),
+        )
+        engine = open_engine("torch", weights, str(plan.trainer.device))
+        logits = probe_logits(weights)
+        if not np.isfinite(logits).all():
+            raise RunError(f"the net's answers are no numbers after step {self.progress.step}; {WHAT_HELPS}")
+        return Classifier(weights=replace(weights, probe=make_probe(weights, logits)), engine=engine)
+
+    def _is_best(self, found: Evaluation) -> bool:
+        schedule = self.plan.recipe.rates.weights
+        patience = schedule.patience_epochs if isinstance(schedule, Plateau) else None
+        return self.progress.count_error(found.top1_error, found.loss, patience)
+
+    def _errors(self, found: Evaluation) -> Mapping[str, Any]:
+        return {
+            "data": self.plan.dataset.name,
+            "split": self.plan.measured_split,
+            "views": found.views,
+            "top1_error": found.top1_error,
+            "top5_error": found.top5_error,
+        }

@@ -1,0 +1,34 @@
+import pytest
+
+from alexnet.data.odd import DAMAGED, ODD, oddities
+
+
+def test_every_kind_is_told_from_the_header(odd_images) -> None:
+    found = {name: oddities(odd.content, str(name)) for name, odd in odd_images.files().items()}
+    assert found["ordinary.jpg"] == ()
+    assert found["cmyk.jpg"] == found["cmyk-no-adobe.jpg"] == ("cmyk",)
+    assert found["grayscale.jpg"] == ("grayscale",)
+    assert found["16-bit-grey.png"] == ("grayscale", "16-bit")
+    assert found["16-bit-rgb.png"] == ("16-bit",)
+    assert found["palette.png"] == ("palette",)
+    assert found["palette-clear.gif"] == ("palette", "transparent")
+    assert found["grey-alpha.png"] == ("grayscale", "transparent")
+    assert found["rgba.png"] == ("transparent",)
+    assert found["exif-turned.jpg"] == ("exif-rotated",)
+    assert found["exif-broken.jpg"] == ("broken-exif",)
+    assert found["animated.gif"] == ("palette", "animated")
+    assert found["moving.webp"] == ("animated",)
+    assert found["pages.tiff"] == ("several-pages",)
+    assert found["really-a-png.JPEG"] == ("wrong-suffix",)
+    assert found["sliver.png"] == ("sliver",)
+    assert {kind for kinds in found.values() for kind in kinds} == ODD.keys()
+
+
+def test_what_is_done_is_said_of_every_kind_once() -> None:
+    assert not ODD.keys() & DAMAGED.keys()
+    assert all((ODD | DAMAGED).values())
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\xff\xd8\xff"])
+def test_what_is_no_image_is_not_odd(content: bytes) -> None:
+    assert oddities(content, "a.jpg") == ()
