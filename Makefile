@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## the first minute: a small net trained, judged and shown, without a download
 	$(BIN)/alexnet demo
 
-test: $(STAMP)  ## the tests of every day: plain CPU, about two minutes
+test: $(STAMP)  ## the tests of every day: plain CPU, about four minutes
 	$(BIN)/pytest
 
 # torch is by far the largest of the dependencies: without it another Python is tried in two minutes.

@@ -1,8 +1,9 @@
 """Does a run that is killed at any moment end with the same weights, bit for bit?
 
-Trains the demo's net a few epochs on the digits in a process of its own, kills that with SIGKILL at random moments,
-half of them while a checkpoint is being written, resumes it, kills it again, and lets it finish; then compares weights,
-velocities, progress and measured errors with those of a run that nobody killed.
+Trains the demo's net a few epochs, with a mean image, colour noise and a validation split, in a process of its own,
+kills that with SIGKILL at random moments, half of them while a checkpoint is being written, resumes it, kills it again,
+and lets it finish; then compares weights, velocities, progress and every measurement with those of a run that nobody
+killed.
 
     python bench/kill_runs.py --kills 50
 
@@ -24,6 +25,7 @@ from typing import Any
 
 import torch
 
+from alexnet.data.datasets import open_data
 from alexnet.train import loop, saver
 from alexnet.train.checkpoint import CHECKPOINT, load_checkpoint
 from alexnet.train.log import read_metrics
@@ -33,17 +35,28 @@ from alexnet.train.run import train
 from alexnet.weights.catalog import RUN_FILE
 
 KILLS_PER_RUN = 5
-OPTIONS = RunOptions(data="digits", net="digits", epochs=3, limit_train_batches=8)
+SETTINGS = {"net": "digits", "recipe": "krizhevsky-145", "epochs": 3, "batch_size": 32, "limit_train_batches": 8}
 THREADS = 2
 LOADED_LATE = ("torch._dynamo", "torch.utils.tensorboard", "matplotlib.figure", "sklearn.datasets")
 WRITING_PATIENCE = 10.0  # seconds to wait for a checkpoint's temporary file before killing anyway
+
+
+def make_photos(folder: Path) -> Path:
+    """The scans of three digits as class folders of PNG files."""
+    digits = open_data("digits").split("train")
+    for index in range(len(digits)):
+        if (label := int(digits.labels[index])) < 3:
+            (folder / str(label)).mkdir(parents=True, exist_ok=True)
+            digits.image(index).save(folder / str(label) / f"{index}.png")
+    return folder
 
 
 def run_whole_or_on(folder: Path) -> None:
     """What the killed process does: begin the run or go on, with a checkpoint after every second step."""
     torch.set_num_threads(THREADS)
     loop.STEPS_PER_RECORD, saver.SECONDS_PER_CHECKPOINT = 2, -1.0
-    train(OPTIONS, Silent(), out=folder, resume=(folder / RUN_FILE).exists(), device="cpu")
+    options = RunOptions(data=str(folder.parent / "photos"), **SETTINGS)  # type: ignore[arg-type]
+    train(options, Silent(), out=folder, resume=(folder / RUN_FILE).exists(), device="cpu")
 
 
 def kill_once(folder: Path, seconds: float, while_writing: bool) -> str:
@@ -82,14 +95,14 @@ def differences(one: Path, other: Path) -> list[str]:
     wrong = [] if ours[0] == theirs[0] else [f"progress {ours[0]} and {theirs[0]}"]
     for kind, tensors, others in zip(("weight", "velocity"), ours[1:], theirs[1:], strict=True):
         wrong += [f"{kind} {name}" for name in tensors if not torch.equal(tensors[name], others[name])]
-    wrong += [name for name in (saver.LAST,) if (one / name).read_bytes() != (other / name).read_bytes()]
-    if _errors(one) != _errors(other):
-        wrong.append("measured errors")
+    wrong += [name for name in (saver.LAST, saver.BEST) if (one / name).read_bytes() != (other / name).read_bytes()]
+    if _measured(one) != _measured(other):
+        wrong.append("measurements")
     return wrong
 
 
-def _errors(folder: Path) -> list[dict[str, Any]]:
-    return [record for record in read_metrics(folder) if record["split"] != "train"]
+def _measured(folder: Path) -> list[dict[str, Any]]:
+    return [{key: each[key] for key in each if key != "images_per_second"} for each in read_metrics(folder)]
 
 
 def main() -> int:
@@ -102,6 +115,7 @@ def main() -> int:
         import_module(module)
     rng, kills, ends = random.Random(asked.seed), Counter[str](), Counter[str]()
     with tempfile.TemporaryDirectory() as place:
+        make_photos(Path(place) / "photos")
         whole = Path(place) / "whole"
         start = monotonic()
         kill_once(whole, 1e9, while_writing=False)
@@ -115,7 +129,7 @@ def main() -> int:
                 left -= where != "finished before"
             assert kill_once(folder, 1e9, while_writing=False) == "finished before"
             wrong = differences(folder, whole)
-            ends["the same weights, velocities, progress and errors" if not wrong else f"DIFFERENT: {wrong}"] += 1
+            ends["the same weights, velocities, progress and measurements" if not wrong else f"DIFFERENT: {wrong}"] += 1
             if not left:
                 break
     print(f"one run: {duration:.1f} s, 24 steps, 13 checkpoints; {asked.kills} kills in {sum(ends.values())} runs")

@@ -49,6 +49,12 @@ def grey_twin() -> Array:
     return np.asarray(Image.fromarray(twin()).convert("L").convert("RGB"))
 
 
+def stretched(grey: Array) -> Array:
+    """From black to white."""
+    low, high = int(grey.min()), int(grey.max())
+    return np.rint((grey - float(low)) * 255 / (high - low)).astype(np.uint8)
+
+
 class Odd(NamedTuple):
     """A file: its bytes, and the picture that a person expects of it; or why there is none."""
 
@@ -117,6 +123,9 @@ def files() -> Mapping[str | bytes, Odd]:
         "cmyk-no-adobe.jpg": Odd(cmyk_without_adobe(), twin()),
         "grayscale.jpg": Odd(encode(picture.convert("L"), "JPEG"), grey),
         "16-bit-grey.png": Odd(png(16, 0, deep_grey), grey),
+        "deep-grey.pgm": Odd(b"P5 %d %d 65535\n" % (SIDE, SIDE) + deep_grey, grey),
+        "32-bit.tiff": Odd(encode(Image.fromarray(grey[..., 0].astype(np.int32) * 10**6), "TIFF"), stretched(grey)),
+        "float.tiff": Odd(encode(Image.fromarray(100 + grey[..., 0] / np.float32(255)), "TIFF"), stretched(grey)),
         "16-bit-rgb.png": Odd(png(16, 2, deep), twin()),
         "palette.png": Odd(encode(picture.quantize(8), "PNG"), twin()),
         "palette-clear.gif": Odd(encode(layered, "GIF"), on_white),

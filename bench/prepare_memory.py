@@ -3,7 +3,7 @@
     .venv/bin/python bench/prepare_memory.py            # 1,000, 10,000 and 100,000 images
     .venv/bin/python bench/prepare_memory.py 1000000
 
-Trees of 100 class folders, made of hard links to a few small photographs (drawn here), are prepared by the real command
+Trees of 100 class folders, made of hard links to a few small pictures drawn here, are prepared by the real command
 at 32 pixels with two workers; what counts is the peak of the process's resident memory, as the kernel saw it.
 """
 

@@ -107,7 +107,50 @@ def bgr_mean_image(copy: Copy) -> str:
 
 def bgr_in_metadata(copy: Copy) -> str:
     copy.metadata["preprocessing"]["channel_order"] = "BGR"
-    return "preprocessing"
+    return "preprocessing is changed: channel_order was RGB"
+
+
+def another_filter_in_metadata(copy: Copy) -> str:
+    copy.metadata["preprocessing"]["interpolation"] = "nearest"
+    return "preprocessing is changed: interpolation was "
+
+
+def warped_in_metadata(copy: Copy) -> str:
+    size = copy.metadata["preprocessing"]["resize"]
+    copy.metadata["preprocessing"]["resize"] = [size, size]
+    return "preprocessing is changed: resize was "
+
+
+def net_renamed(copy: Copy) -> str:
+    copy.metadata["spec"]["name"] += "+better"
+    return "net is changed"
+
+
+def recipe_edited(copy: Copy) -> str:
+    copy.metadata["recipe"] = {**copy.metadata["recipe"], "epochs": 1e6}
+    return "recipe is changed"
+
+
+def errors_edited(copy: Copy) -> str:
+    copy.metadata["errors"] = [{**measured, "top1_error": 0.0} for measured in copy.metadata["errors"]]
+    return "measured errors is changed"
+
+
+def logits_of_infinity(copy: Copy) -> str:
+    logits = copy.metadata["probe"]["logits"]
+    logits[copy.rng.integers(len(logits))] = float("inf")
+    return "logits a list of finite numbers"
+
+
+def a_checksum_removed(copy: Copy) -> str:
+    name = str(copy.rng.choice(list(copy.metadata["probe"]["crc32"])))
+    del copy.metadata["probe"]["crc32"][name]
+    return f"no checksum of {name}"
+
+
+def all_checksums_removed(copy: Copy) -> str:
+    copy.metadata["probe"]["crc32"].clear()
+    return "no checksum of "
 
 
 def kernels_transposed(copy: Copy) -> str:
@@ -167,7 +210,7 @@ def mean_of_zeros_in_its_place(copy: Copy) -> str:
 
 def pixels_scaled(copy: Copy) -> str:
     copy.metadata["preprocessing"]["scale"] = 1 / 255
-    return "preprocessing"
+    return "preprocessing is changed: scale was 1"
 
 
 def another_moment(copy: Copy) -> str:
@@ -260,6 +303,14 @@ CORRUPTIONS: tuple[Corruption, ...] = (
     bgr_first_layer,
     bgr_mean_image,
     bgr_in_metadata,
+    another_filter_in_metadata,
+    warped_in_metadata,
+    net_renamed,
+    recipe_edited,
+    errors_edited,
+    logits_of_infinity,
+    a_checksum_removed,
+    all_checksums_removed,
     kernels_transposed,
     all_kernels_transposed,
     kernels_mirrored,

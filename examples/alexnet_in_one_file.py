@@ -2,8 +2,8 @@
 
     python alexnet_in_one_file.py FOLDER --epochs 10        FOLDER holds one folder of photographs a class
 
-Every tenth image is kept for the test. Numbers are those of the 2012 release; where the paper's text differs, a comment
-says so. The package does the same faster: its normalization alone doubles the speed of training on a CPU.
+Every tenth image is kept for the test; the weights go to alexnet.pt. Numbers are those of the 2012 release; where the
+paper's text differs, a comment says so. The package does the same faster.
 """
 
 import argparse

@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -33,8 +34,29 @@ def test_files_are_made_with_the_usual_permissions(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), write_whole(tmp_path / "no" / "x") as temporary:
+    path = tmp_path / "no" / "x"
+    with pytest.raises(FileNotFoundError) as caught, write_whole(path) as temporary:
         temporary.write_text("")
+    assert caught.value.filename == str(path)
+
+
+def test_a_read_only_disk_is_an_error_of_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a disk refuses to remove what is not there, too."""
+
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OSError, match="Read-only") as caught, write_whole(tmp_path / "x") as temporary:
+        temporary.write_text("")
+    assert caught.value.filename == str(tmp_path / "x")
+
+
+def test_the_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, write_whole(tmp_path / "x"):
+        (tmp_path / "other").read_text()
+    assert caught.value.filename == str(tmp_path / "other")
 
 
 class Windows:

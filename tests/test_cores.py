@@ -1,9 +1,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from alexnet import cores
 from alexnet.cores import usable_cores
 
 
@@ -30,4 +32,30 @@ def test_without_affinity_all_cores_count_and_one_at_least(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: counted)
     monkeypatch.setattr(os, "process_cpu_count", lambda: counted, raising=False)
+    monkeypatch.setattr(cores, "_OWN_GROUP", Path("nowhere"))
+    assert usable_cores() == expected
+
+
+@pytest.mark.parametrize(
+    ("quotas", "expected"),
+    [
+        ({}, 64),
+        ({"": "max 100000"}, 64),
+        ({"": "150000 100000"}, 2),
+        ({"": "1000 100000"}, 1),
+        ({"": "max 100000", "work": "400000 100000", "work/job": "max 100000"}, 4),
+        ({"work": "9900000 100000", "elsewhere": "100000 100000"}, 64),
+    ],
+)
+def test_a_container_may_use_what_its_groups_grant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quotas: dict[str, str], expected: int
+) -> None:
+    for group, quota in quotas.items():
+        (tmp_path / group).mkdir(exist_ok=True)
+        (tmp_path / group / "cpu.max").write_text(f"{quota}\n")
+    (tmp_path / "own").write_text("4:memory:/other\n0::/work/job\n")
+    monkeypatch.setattr(cores, "_GROUPS", tmp_path)
+    monkeypatch.setattr(cores, "_OWN_GROUP", tmp_path / "own")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 64, raising=False)
     assert usable_cores() == expected

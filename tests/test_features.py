@@ -10,6 +10,7 @@ from alexnet.errors import DataError, ImageError, InputError, UnknownNameError
 from alexnet.features import extract_features, feature_blocks, read_collection, read_features
 from alexnet.nn import assemble
 from alexnet.predict import Classifier, load
+from alexnet.similar import find_similar, open_among
 from alexnet.weights import Weights
 
 
@@ -59,7 +60,7 @@ def test_features_are_copies(classifier: Classifier, photos: list[str]) -> None:
     """`conv1:pre` is what the in-place ReLU behind it overwrites; and the same buffers serve the next batch."""
     images = open_collection(photos).images
     names = ["conv1:pre", "conv1", "fc3:pre", "fc3"]
-    blocks = feature_blocks(classifier, images, names, batch_size=3, on_damaged=lambda *_: None)
+    blocks = feature_blocks(classifier, images, names, batch_size=3, left_out=lambda *_: None)
     kept = [(features, {name: array.copy() for name, array in features.items()}) for _, features in blocks]
     classifier.predict_batch(photos)
     assert len(kept) == 3
@@ -124,10 +125,41 @@ def test_a_written_file_is_read_back(classifier: Classifier, photos: list[str], 
     collection = read_collection(out)
     assert list(collection.images.paths) == photos
     assert collection.images.image(2).size == (24, 20)
-    [block] = read_features(out, classifier, "conv1")
+    [block] = read_features(out, classifier, "conv1", len(photos))
     np.testing.assert_array_equal(block, np.load(out)["features.conv1"])
     with pytest.raises(DataError, match="holds features of fc3, conv1, not of fc4"):
-        next(read_features(out, classifier, "fc4"))
+        next(read_features(out, classifier, "fc4", len(photos)))
+
+
+ODD = {
+    "features of one column broadcast": ({"features": np.zeros((7, 1), np.float32)}, r"'features' is float32 \(7, 1\)"),
+    "features in words": ({"features": np.full((7, 16), "a")}, "'features' is <U1"),
+    "features in double precision": ({"features": np.zeros((7, 16))}, "'features' is float64"),
+    "features of fewer images": ({"features": np.zeros((6, 16), np.float32)}, r"not float32 7 x 16"),
+    "a probe in words": ({"probe": np.full((1, 16), "a")}, "'probe' is <U1"),
+    "a probe of NaN": ({"probe": np.full((1, 16), np.nan, np.float32)}, "other weights"),
+    "labels below none": ({"labels": np.full(7, -5)}, "labels from -5 to -5, but 0 classes"),
+    "labels of no class": ({"labels": np.full(7, 0)}, "labels from 0 to 0, but 0 classes"),
+    "labels that are no integers": ({"labels": np.zeros(7)}, "'labels' is float64"),
+    "fewer labels": ({"labels": np.full(6, -1)}, r"'labels' is int64 \(6,\), not int64 7"),
+    "classes that are no list": ({"classes": np.array("a")}, "not plain rows"),
+    "layers that are numbers": ({"layers": np.zeros(1)}, "'layers' is float64"),
+    "no images": (
+        {"paths": np.array([], "<U1"), "labels": np.empty(0, np.int64), "features": np.empty((0, 16), np.float32)},
+        "features of no images",
+    ),
+    "a row that is not a number": ({"features": np.full((7, 16), np.nan, np.float32)}, "no finite numbers"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_a_file_holds_is_not_believed(classifier: Classifier, photos: list[str], out: Path, name: str) -> None:
+    extract_features(classifier, open_collection(photos), ["fc3"], out)
+    odd, words = ODD[name]
+    with np.load(out) as arrays:
+        np.savez(out, **(dict(arrays) | odd))
+    with pytest.raises(DataError, match=words):
+        find_similar(classifier, photos[0], open_among(str(out)), layer="fc3", left_out=lambda *_: None)
 
 
 def test_a_file_of_other_weights_is_refused(
@@ -136,4 +168,4 @@ def test_a_file_of_other_weights_is_refused(
     extract_features(classifier, open_collection(photos), ["fc3"], out)
     tiny_weights.tensors["fc3.weight"] *= 1.01
     with pytest.raises(DataError, match="written with other weights"):
-        next(read_features(out, load(tiny_weights), "fc3"))
+        next(read_features(out, load(tiny_weights), "fc3", len(photos)))

@@ -1,7 +1,9 @@
+import errno
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,30 @@ def test_the_lock_of_a_killed_process_is_gone(tmp_path: Path) -> None:
     with hold(tmp_path):
         pass
     assert [path.name for path in tmp_path.iterdir()] == [LOCK_FILE]
+
+
+def refusing(number: int) -> Callable[[int], None]:
+    def lock(_handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return lock
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks_keeps_nobody_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr("alexnet.lock._lock", refusing(number))
+    with hold(tmp_path), hold(tmp_path):
+        pass
+
+
+def test_another_failure_to_lock_is_an_os_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alexnet.lock._lock", refusing(errno.EIO))
+    with pytest.raises(OSError, match=str(tmp_path / LOCK_FILE)), hold(tmp_path):
+        pass
 
 
 def test_a_missing_folder_is_an_os_error_that_names_it(tmp_path: Path) -> None:

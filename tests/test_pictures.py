@@ -1,5 +1,6 @@
 import builtins
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,17 @@ def test_neighbours_stand_to_the_right_of_the_image_asked_about(tmp_path):
         np.argwhere((pixels == color).all(axis=2))[:, 1].mean() for color in ((255, 0, 0), (0, 255, 0), (0, 0, 255))
     ]
     assert middles == sorted(middles)
+
+
+def test_a_neighbour_that_cannot_be_shown_has_its_name_in_its_place(tmp_path):
+    """Whatever its name says: a dollar begins no formula, and a byte that is not UTF-8 is drawn too."""
+    near = Neighbour(path="train/$\\frac/\udcff1", label="$_{\udcff", distance=1.5, index=0)
+    ink = []
+    for name in ("named.png", "blank.png"):
+        found = [(None, near if name == "named.png" else replace(near, path=""))]
+        draw_similar(Image.new("RGB", (8, 8), "red"), found, tmp_path / name)
+        ink.append((np.asarray(Image.open(tmp_path / name).convert("L")) < 128).sum())
+    assert ink[0] > ink[1]
 
 
 def test_without_matplotlib_the_error_names_the_extra(tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ def test_fewer_images_than_asked_for_are_all_of_them() -> None:
 
 def test_the_image_itself_comes_first(classifier: Classifier, photos: Path) -> None:
     among = open_among(str(photos))
-    found = find_similar(classifier, photos / "b/5.png", among, layer="fc3", top=4, batch_size=5, on_damaged=refuse)
+    found = find_similar(classifier, photos / "b/5.png", among, layer="fc3", top=4, batch_size=5, left_out=refuse)
     assert (found[0].path, found[0].label) == ("b/5.png", "b")
     assert found[0].distance == pytest.approx(0, abs=1e-2)
     assert len(found) == 4
@@ -70,7 +70,7 @@ def test_stored_features_give_the_same_neighbours(classifier: Classifier, photos
     extract_features(classifier, open_collection([str(photos)]), ["conv1", "fc3"], tmp_path / "f.npz")
 
     def found(among: str) -> list[Neighbour]:
-        return find_similar(classifier, photos / "a/0.png", open_among(among), layer="fc3", top=12, on_damaged=refuse)
+        return find_similar(classifier, photos / "a/0.png", open_among(among), layer="fc3", top=12, left_out=refuse)
 
     computed, stored = found(str(photos)), found(str(tmp_path / "f.npz"))
     assert [(near.path, near.label) for near in computed] == [(near.path, near.label) for near in stored]
@@ -88,7 +88,7 @@ def test_loose_images_have_no_labels_and_damaged_ones_are_passed_over(classifier
         open_among(str(photos / "a")),
         layer="fc3",
         top=99,
-        on_damaged=lambda path, error: damaged.append(path),
+        left_out=lambda path, error: damaged.append(path),
     )
     assert damaged == [str(photos / "a/2.png")]
     assert {near.label for near in found} == {None}

@@ -13,7 +13,8 @@ import torch
 
 from alexnet.errors import WeightsError
 from alexnet.verify import verify
-from alexnet.weights import Weights, read_weights, save_weights
+from alexnet.weights import Weights, make_probe, read_weights, save_weights
+from alexnet.weights.probe import with_errors
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -33,7 +34,12 @@ bench = load_bench()
 
 @pytest.fixture
 def whole(probed_weights: Weights, tmp_path: Path) -> Path:
-    save_weights(tmp_path / "whole.safetensors", replace(probed_weights, recipe={"mean": "image"}))
+    """As training saves them: the errors are measured after the probe is made."""
+    weights = replace(probed_weights, recipe={"mean": "image"})
+    assert weights.probe is not None
+    probe = make_probe(weights, np.asarray(weights.probe["logits"], np.float32))
+    errors = [{"data": "x", "split": "val", "views": "ten", "top1_error": 0.5, "top5_error": None}]
+    save_weights(tmp_path / "whole.safetensors", with_errors(replace(weights, probe=probe), errors))
     return tmp_path / "whole.safetensors"
 
 
@@ -83,6 +89,30 @@ def test_weights_without_a_probe_cannot_be_verified(tiny_weights: Weights, tmp_p
     save_weights(tmp_path / "w.safetensors", replace(tiny_weights, probe={"logits": [1.0, 2.0]}))
     with pytest.raises(WeightsError, match="its probe has 2 logits for 6 classes"):
         verify(tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize("crc32", [{}, {"classes": "00000000"}])
+def test_all_parts_need_a_checksum_where_some_have(probed_weights: Weights, tmp_path: Path, crc32) -> None:
+    assert probed_weights.probe is not None
+    save_weights(tmp_path / "w.safetensors", replace(probed_weights, probe={**probed_weights.probe, "crc32": crc32}))
+    with pytest.raises(WeightsError, match="has no checksum of "):
+        verify(tmp_path / "w.safetensors")
+
+
+def test_checksums_of_nothing_are_refused(probed_weights: Weights, tmp_path: Path) -> None:
+    assert probed_weights.probe is not None
+    for name in ("odd", "preprocessing.mean_image"):
+        crc32 = {**probed_weights.probe["crc32"], name: "00000000"}
+        odd = replace(probed_weights, probe={**probed_weights.probe, "crc32": crc32})
+        save_weights(tmp_path / "w.safetensors", odd)
+        with pytest.raises(WeightsError, match=f"{name} is "):
+            verify(tmp_path / "w.safetensors")
+
+
+def test_weights_without_checksums_are_verified_by_their_logits(probed_weights: Weights, tmp_path: Path) -> None:
+    assert probed_weights.probe is not None
+    save_weights(tmp_path / "w.safetensors", replace(probed_weights, probe={"logits": probed_weights.probe["logits"]}))
+    assert not verify(tmp_path / "w.safetensors").checksummed
 
 
 def test_logits_that_overflow_are_not_those_that_were_stored(probed_weights: Weights, tmp_path: Path) -> None:

@@ -32,11 +32,13 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         with suppress(OSError):  # not every system can open or sync a folder
             _sync(path.parent, os.O_RDONLY)
     except OSError as error:
-        if error.errno and not error.filename:  # a failed write, as on a full disk, does not say of what
-            error.filename = str(path)
+        # A failed write, as on a full disk, does not say of what; a failed opening names a file nobody has asked for.
+        if error.errno and str(error.filename or temporary) == str(temporary):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk refuses this too, and the reason is the error above
+            temporary.unlink(missing_ok=True)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -1,8 +1,9 @@
 """What a net's layers say about images, for all the images of a collection, kept in a file that NumPy reads.
 
 The NPZ file holds `features` (N, ...), the first layer's; `features.LAYER` of every further one; `labels` int64 (N,),
--1 where there is none; `paths` (N,); `classes`, the names of the labels; `layers`, in their order; and `probe`
-(`probe.LAYER`), the probe image's own features, by which `similar` knows that two sets are of one net. No pickles.
+-1 where there is none; `paths` (N,); `root`, the folder they start from, or nothing where they lead to no files;
+`classes`, the names of the labels; `layers`, in their order; and `probe` (`probe.LAYER`), the probe image's own
+features, by which `similar` knows that two sets are of one net. No pickles.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +14,10 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.collection import Collection, LooseImages
+from alexnet.data.collection import NO_LABEL, Collection
+from alexnet.data.folder import FolderSplit
 from alexnet.data.loader import eval_batches
-from alexnet.data.npz import NpzWriter, read_array, read_blocks, write_npz
+from alexnet.data.npz import NpzWriter, read_array, read_blocks, read_words, write_npz
 from alexnet.data.splits import ClassInfo, Split
 from alexnet.errors import DataError, ImageError, InputError
 from alexnet.predict import Classifier
@@ -28,7 +30,7 @@ _WORDS_PER_BLOCK = 4096
 SAME_NET = 1e-3
 
 Features = dict[str, NDArray[np.float32]]
-OnDamaged = Callable[[str, ImageError], object]  # the path of an image that cannot be read, and why
+LeftOut = Callable[[str, ImageError], object]  # takes the path of an image that cannot be read, and why
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,7 @@ def extract_features(
         layers,
         batch_size=batch_size,
         workers=workers,
-        on_damaged=lambda path, error: errors.append((path, error)),
+        left_out=lambda path, error: errors.append((path, error)),
     )
     with write_npz(out) as npz:
         for indices, features in blocks:
@@ -83,6 +85,7 @@ def extract_features(
         _check_some(found, errors)
         npz.append("labels", images.labels[found])
         _append_words(npz, "paths", [images.paths[index] for index in found])
+        _append_words(npz, "root", [] if collection.root is None else [str(collection.root.resolve())])
         _append_words(npz, "classes", [info.name for info in collection.classes])
         _append_words(npz, "layers", layers)
         _append_layers(npz, "probe", probe)
@@ -101,9 +104,9 @@ def feature_blocks(
     *,
     batch_size: int = 128,
     workers: int = 2,
-    on_damaged: OnDamaged,
+    left_out: LeftOut,
 ) -> Iterator[tuple[NDArray[np.int64], Features]]:
-    """Places in `images` (n,) and features (n, ...) by layer, batch by batch; damaged images go to `on_damaged`."""
+    """Places in `images` (n,) and features (n, ...) by layer, batch by batch; damaged images go to `left_out`."""
     damaged = list[ImageError]()
     batches = eval_batches(
         images,
@@ -115,7 +118,7 @@ def feature_blocks(
     for number, (canvases, _, sound) in enumerate(batches):
         batch = np.arange(number * batch_size, min((number + 1) * batch_size, len(images)))
         for index, error in zip(np.setdiff1d(batch, sound), damaged, strict=True):
-            on_damaged(images.paths[index], error)
+            left_out(images.paths[index], error)
         damaged.clear()
         if len(sound):
             crops = extract_views(canvases, classifier.preprocessing.crop, "center")[0]
@@ -126,27 +129,35 @@ def read_collection(path: str | Path) -> Collection:
     """The images that a file of features is about; they can be opened where their paths still lead to them.
 
     Raises:
-        DataError: it is not such a file, or damaged.
+        DataError: it is not such a file, damaged, or about no images.
     """
-    names = read_array(path, "classes").tolist()
-    images = LooseImages(read_array(path, "paths").tolist(), read_array(path, "labels"))
-    return Collection(images, tuple(ClassInfo(index, name) for index, name in enumerate(names)))
+    names, paths, root = read_words(path, "classes"), read_words(path, "paths"), read_words(path, "root")
+    labels = read_array(path, "labels", np.int64, (len(paths),))
+    if not paths:
+        raise DataError(f"{path} holds features of no images")
+    if labels.min() < NO_LABEL or labels.max() >= len(names):
+        raise DataError(f"{path}: labels from {labels.min()} to {labels.max()}, but {len(names)} classes")
+    where = Path(root[0]) if root else None
+    classes = tuple(ClassInfo(index, name) for index, name in enumerate(names))
+    return Collection(FolderSplit(where or Path(), paths, labels), classes, where)
 
 
-def read_features(path: str | Path, classifier: Classifier, layer: str) -> Iterator[NDArray[np.float32]]:
-    """The features (n, ...) of a layer in a file, some tens of megabytes at a time.
+def read_features(
+    path: str | Path, classifier: Classifier, layer: str, num_images: int
+) -> Iterator[NDArray[np.float32]]:
+    """The features (n, ...) of a layer for the `num_images` of a file, some tens of megabytes at a time.
 
     Raises:
         DataError: the file has not this layer, was written with other weights than the classifier's, or is damaged.
     """
-    layers = read_array(path, "layers").tolist()
+    layers = read_words(path, "layers")
     if layer not in layers:
         raise DataError(f"{path} holds features of {', '.join(layers)}, not of {layer}; choose one of those, or DATA")
-    theirs = read_array(path, array_name("probe", layer, layers))
     ours = classifier.engine.features(probe_view(classifier.preprocessing), [layer])[layer]
+    theirs = read_array(path, array_name("probe", layer, layers), np.float32, (None,) * ours.ndim)
     if theirs.shape != ours.shape or not np.abs(theirs - ours).max() <= SAME_NET * np.abs(ours).max():
         raise DataError(f"{path} was written with other weights; give those, or DATA for features to be computed again")
-    yield from read_blocks(path, array_name("features", layer, layers))
+    yield from read_blocks(path, array_name("features", layer, layers), np.float32, (num_images, *ours.shape[1:]))
 
 
 def array_name(what: str, layer: str, layers: Sequence[str]) -> str:

@@ -11,6 +11,9 @@ from alexnet.errors import InputError
 
 LOCK_FILE = ".lock"
 
+# Some network file systems know no locks, or are mounted without. Nobody is kept out there; without the lock the work
+# can at least be done.
+_UNKNOWN = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK}
 _TAKEN = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}  # fcntl says the first two, msvcrt the first and the last
 
 
@@ -18,7 +21,8 @@ _TAKEN = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}  # fcntl says the first two
 def hold(folder: Path) -> Iterator[None]:
     """Keep every other process out of `folder`, which exists, until the block ends or this process does.
 
-    The file `.lock` stays behind: removing it would let two processes hold two files of that name.
+    Where the file system has no locks nobody is kept out. The file `.lock` stays behind: removing it would let two
+    processes hold two files of that name.
 
     Raises:
         InputError: another process, or another block of this one, holds it.
@@ -30,12 +34,13 @@ def hold(folder: Path) -> Iterator[None]:
         try:
             _lock(handle)
         except OSError as error:
-            if error.errno not in _TAKEN:
+            if error.errno in _TAKEN:
+                raise InputError(
+                    f"another process is already writing into {folder}; wait until it is done, or choose another folder"
+                ) from None
+            if error.errno not in _UNKNOWN:
                 error.filename = error.filename or str(path)
                 raise
-            raise InputError(
-                f"another process is already writing into {folder}; wait until it is done, or choose another folder"
-            ) from None
         yield
     finally:
         os.close(handle)  # which unlocks

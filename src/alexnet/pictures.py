@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DOTS_PER_INCH = 120
+_LONGEST_NAME = 28  # characters that fit the place of a picture
 RIGHT, WRONG = "#1a7f37", "#cf222e"
 
 
@@ -92,20 +93,32 @@ def draw_predictions(
     save_figure(figure, path)
 
 
-def draw_similar(image: Image, found: Sequence[tuple[Image, Neighbour]], path: Path) -> None:
+def draw_similar(image: Image, found: Sequence[tuple[Image | None, Neighbour]], path: Path) -> None:
     """An image and, to the right of it, those found near it with their distances (figure 4, right).
+
+    One that cannot be shown (None) has its path in its place.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     captions = [""] + ["\n".join(filter(None, [near.label, f"{near.distance:.4g}"])) for _, near in found]
     figure = new_figure(1.5 * len(captions), 2)
-    pictures = [image, *(each for each, _ in found)]
-    for axes, picture, caption in zip(figure.subplots(1, len(captions)), pictures, captions, strict=True):
-        axes.imshow(picture, interpolation="nearest")
-        axes.set_title(caption, fontsize=8)
+    pictures = [(image, ""), *((picture, near.path) for picture, near in found)]
+    for axes, (picture, name), caption in zip(figure.subplots(1, len(captions)), pictures, captions, strict=True):
+        if picture:
+            axes.imshow(picture, interpolation="nearest")
+        else:
+            axes.text(
+                0.5, 0.5, _drawable(name[-_LONGEST_NAME:]), fontsize=6, ha="center", va="center", parse_math=False
+            )
+        axes.set_title(_drawable(caption), fontsize=8, parse_math=False)
         axes.axis("off")
     save_figure(figure, path)
+
+
+def _drawable(text: str) -> str:
+    """`text` with question marks for the bytes of file names that are not UTF-8, which no font has."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def new_figure(width: float, height: float) -> "Figure":

@@ -44,6 +44,9 @@ FILTERS: Mapping[str, Image.Resampling] = {
 }
 
 
+LARGEST_CANVAS = 4096  # pixels a side. Ours: beyond any net of images, and what a hundred megabytes hold
+
+
 class Window(NamedTuple):
     """A part of the canvas, in pixels."""
 
@@ -144,11 +147,14 @@ def check_canvas(resize: Resize, interpolation: str, crop: int) -> None:
     """Refuse sizes that no picture could be brought to.
 
     Raises:
-        InputError: a crop larger than the canvas or below one pixel, or an unknown filter.
+        InputError: a crop larger than the canvas or below one pixel, a canvas beyond `LARGEST_CANVAS` or not of whole
+            pixels, or an unknown filter.
     """
     if interpolation not in FILTERS:
         raise InputError(f"interpolation is one of {', '.join(FILTERS)}, not {interpolation!r}")
     height, width = canvas_size(resize)
+    if not all(isinstance(side, int) for side in (height, width, crop)) or max(height, width) > LARGEST_CANVAS:
+        raise InputError(f"resize and crop are whole pixels, {LARGEST_CANVAS} at most, not {resize!r} and {crop!r}")
     if not 1 <= crop <= min(height, width):
         raise InputError(f"a crop of {crop} does not fit the canvas of {height} x {width}; make resize larger")
 

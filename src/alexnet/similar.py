@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 
 from alexnet.data.collection import Collection, open_collection
-from alexnet.features import SUFFIX, OnDamaged, feature_blocks, read_collection, read_features
+from alexnet.errors import DataError, ImageError
+from alexnet.features import SUFFIX, LeftOut, feature_blocks, read_collection, read_features
 from alexnet.predict import Classifier, ImageSource
 
 Block = tuple[NDArray[np.int64], NDArray[np.float32]]  # places (n,) and features (n, ...)
@@ -35,14 +37,23 @@ class Among:
     collection: Collection
     stored: Path | None = None
 
+    def picture(self, near: Neighbour) -> Image | None:
+        """What `near` looks like; None where its path leads to no image any more, or never did."""
+        try:
+            return self.collection.images.image(near.index)
+        except ImageError:
+            return None
+
 
 def open_among(where: str, split: str | None = None) -> Among:
     """A file that `alexnet features` has written (.npz), DATA, or a folder of loose images.
 
     Raises:
-        DataError: nothing there that can be used.
+        DataError: nothing there that can be used, or a split of stored features.
     """
     if Path(where).suffix == SUFFIX:
+        if split:
+            raise DataError(f"{where} holds features of all that it was made of; leave --split out, or name DATA")
         return Among(read_collection(where), Path(where))
     return Among(open_collection([where], split))
 
@@ -57,7 +68,7 @@ def find_similar(
     batch_size: int = 128,
     workers: int = 2,
     progress: Callable[[int], object] | None = None,
-    on_damaged: OnDamaged,
+    left_out: LeftOut,
 ) -> list[Neighbour]:
     """The `top` images whose features are nearest to those of `image`, nearest first, all by their central views.
 
@@ -67,15 +78,15 @@ def find_similar(
     Raises:
         UnknownNameError: no such layer.
         ImageError: `image` cannot be read.
-        DataError: stored features of another layer or other weights.
+        DataError: stored features of another layer or other weights, or features that are no finite numbers.
     """
     query = classifier.features(image, layer)[0]
     if among.stored:
-        blocks = _numbered(read_features(among.stored, classifier, layer))
+        blocks = _numbered(read_features(among.stored, classifier, layer, len(among.collection.images)))
     else:
         images = among.collection.images
         computed = feature_blocks(
-            classifier, images, [layer], batch_size=batch_size, workers=workers, on_damaged=on_damaged
+            classifier, images, [layer], batch_size=batch_size, workers=workers, left_out=left_out
         )
         blocks = ((indices, features[layer]) for indices, features in computed)
     found = nearest(query, _watched(blocks, progress), top)
@@ -83,10 +94,16 @@ def find_similar(
 
 
 def nearest(query: NDArray[np.float32], blocks: Iterable[Block], top: int) -> list[tuple[int, float]]:
-    """Places and distances of the `top` rows nearest to `query` (...), nearest first; of equals the first one."""
+    """Places and distances of the `top` rows nearest to `query` (...), nearest first; of equals the first one.
+
+    Raises:
+        DataError: a distance that is no finite number.
+    """
     places, distances = np.empty(0, np.int64), np.empty(0)
     for indices, features in blocks:
         apart = np.linalg.norm((features - query).reshape(len(features), -1), axis=1)
+        if not (finite := np.isfinite(apart)).all():
+            raise DataError(f"the features of image {indices[~finite][0]:,} (from 0) are no finite numbers, or too far")
         places, distances = np.concatenate([places, indices]), np.concatenate([distances, apart])
         best = np.argsort(distances, kind="stable")[:top]
         places, distances = places[best], distances[best]

@@ -10,7 +10,7 @@ from alexnet.engines import open_engine
 from alexnet.errors import WeightsError
 from alexnet.weights import Weights, find_weights, probe_view
 from alexnet.weights.diagnosis import diagnose
-from alexnet.weights.probe import changed_parts
+from alexnet.weights.probe import changed_parts, has_checksums
 
 # Of the largest stored logit. Ours: rounding moves logits of net 145 by up to 4e-7 of it (1 and 2 threads, batches of 1
 # to 32, either memory format, with and without oneDNN, against float64), and every mistake of preprocessing that we
@@ -20,10 +20,14 @@ TOLERANCE = 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class Verified:
-    """How well the probe came out: the largest difference of a logit, and the largest that is allowed."""
+    """How well the probe came out: the largest difference of a logit, and the largest that is allowed.
+
+    `checksummed`: were there checksums too, of everything? Without, a small change or another class name may hide.
+    """
 
     largest_difference: float
     tolerance: float
+    checksummed: bool
 
 
 def verify(where: str | Path) -> Verified:
@@ -36,13 +40,16 @@ def verify(where: str | Path) -> Verified:
     stored = _stored_logits(weights, where)
     logits = probe_logits(weights)
     difference, tolerance = float(np.abs(logits - stored).max()), TOLERANCE * float(np.abs(stored).max())
-    changed = changed_parts(weights)
+    try:
+        changed = changed_parts(weights)
+    except WeightsError as error:
+        raise WeightsError(f"{where}: {error}") from None
     if changed or not difference <= tolerance:  # not: a difference may be NaN
         raise WeightsError(
             f"{where}: not as saved: {diagnose(weights, changed, logits, stored, tolerance)}; "
             f"the probe's logits differ by {difference:.2g}, by {tolerance:.2g} at most they may"
         )
-    return Verified(largest_difference=difference, tolerance=tolerance)
+    return Verified(largest_difference=difference, tolerance=tolerance, checksummed=has_checksums(weights))
 
 
 def probe_logits(weights: Weights) -> NDArray[np.float32]:

@@ -66,7 +66,7 @@ def test_a_split_of_damaged_images_alone_is_refused(run, photos: Path, weights_f
         path.write_bytes(b"words")
     finished = run("evaluate", photos, "--weights", weights_file, "--json")
     assert (finished.status, finished.stdout) == (2, "")
-    assert "images are damaged, the last one is" in finished.stderr.splitlines()[-1]
+    assert "images cannot be read, the last one is" in finished.stderr.splitlines()[-1]
 
 
 def test_spoiled_weights_are_one_line(run, photos: Path, spoiled_weights: tuple[Path, str]) -> None:

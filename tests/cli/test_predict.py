@@ -75,7 +75,7 @@ def test_what_comes_through_a_pipe_and_is_no_image_is_named(photo: Path, weights
     shown = json.loads(done.stdout)
     assert done.returncode == 2
     assert [each["path"] for each in shown["predictions"]] == [str(photo)]
-    assert shown["errors"] == [{"path": "-", "error": "<stdin>: not an image (no format that Pillow knows)"}]
+    assert shown["errors"] == [{"path": "-", "error": "<stdin>: not an image (no format that is read here)"}]
 
 
 def test_spoiled_weights_are_one_line(run, photo: Path, spoiled_weights: tuple[Path, str]) -> None:

@@ -45,7 +45,7 @@ def test_damaged_images_are_named_on_stderr_and_left_out(run, photos: Path, tmp_
     assert finished.status == 0
     assert json.loads(finished.stdout)["odd"] == {"not-an-image": 12}
     lines = finished.stderr.splitlines()
-    assert lines[0] == "left out: train/red/bad-0.png: not an image (no format that Pillow knows)"
+    assert lines[0] == "left out: train/red/bad-0.png: not an image (no format that is read here)"
     assert len(lines) == 11
     assert lines[-1].startswith("... 12 in all; ")
 
@@ -126,7 +126,7 @@ def test_a_process_killed_at_random_moments_goes_on_to_the_same_bytes(many: Path
         with start(many, tmp_path / out) as process:
             _, errors = process.communicate()
             assert process.returncode == 0
-            assert errors == b"left out: a/0.jpg: not an image (no format that Pillow knows)\n"
+            assert errors == b"left out: a/0.jpg: not an image (no format that is read here)\n"
     assert digests(tmp_path / "killed") == digests(tmp_path / "at-once")
 
 
@@ -147,3 +147,27 @@ def test_ctrl_c_says_that_the_same_command_goes_on_and_a_second_process_is_refus
     with start(many, tmp_path / "out") as process:
         process.communicate()
     assert sum(map(len, open_data(tmp_path / "out").splits.values())) == 159
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        (("ILSVRC2012_img_train.tar",), "holds both ILSVRC2012_img_train.tar and train/"),
+        (("train/ILSVRC2012_img_train.tar",), "lies inside train/; move it into"),
+        (("extra/red/0.png",), "is train/ a split or a class? extra/ beside it is no split"),
+        (("valid/red/0.png",), "val/ and valid/ both mean val"),
+    ],
+)
+def test_what_would_lose_images_is_refused(run, photos: Path, tmp_path: Path, others, words: str) -> None:
+    for name in others:
+        (photos / name).parent.mkdir(parents=True, exist_ok=True)
+        (photos / name).touch()
+    finished = run("prepare", photos, tmp_path / "out", *QUICK)
+    assert finished.status == 2
+    assert words in finished.error
+
+
+def test_archives_of_other_things_beside_the_images_do_not_matter(run, photos: Path, tmp_path: Path) -> None:
+    (photos / "annotations.tar.gz").write_bytes(b"boxes")
+    (photos / "val").rename(photos / "valid")
+    assert run("prepare", photos, tmp_path / "out", *QUICK, "--json").json["images"] == {"train": 12, "val": 12}

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from alexnet.cli import progress as module
@@ -30,3 +33,24 @@ def test_a_terminal_gets_a_bar_on_stderr(capsys: pytest.CaptureFixture[str], mon
     assert "work" in shown.err
     assert "10/10" in shown.err
     assert "[loss]" in shown.err
+
+
+def test_work_goes_on_when_nobody_reads_its_news_any_more() -> None:
+    """`alexnet train ... 2>&1 | head -4`: a real pipe, whose reader is gone."""
+    code = (
+        "import os, sys; from alexnet.cli.progress import Watcher\n"
+        "sys.stdin.read()\n"  # until the reader of stderr is gone
+        "watcher = Watcher()\n"
+        "watcher.say('news')\n"
+        "with watcher.progress('work', 10, 'images') as advance: advance(10)\n"
+        "print('done')\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stderr.close()
+        process.stdin.close()
+        assert process.stdout.read() == "done\n"
+    assert process.returncode == 0

@@ -1,6 +1,10 @@
 import json
+import os
+import shutil
+from io import TextIOWrapper
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -56,9 +60,90 @@ def test_every_mistake_is_one_line(run, photo: Path, photos: Path, weights_file:
     for image, among, layer, words in (
         (photos / "no.png", photos, "fc3", "no such file"),
         (photo, photos / "nothing", "fc3", "no such folder"),
-        (photo, photos / "nothing.npz", "fc3", "nothing.npz: damaged, or no NPZ file"),
+        (photo, photos / "nothing.npz", "fc3", "nothing.npz: no such file"),
         (photo, photos, "fc33", "did you mean fc3"),
     ):
         finished = run("similar", image, "--among", among, "--weights", weights_file, "--layer", layer, "--json")
         assert finished.status == 2
         assert words in finished.error
+
+
+@pytest.mark.parametrize("split", ["val", None])
+def test_the_picture_is_drawn_of_stored_features_from_anywhere(
+    run, photo: Path, photos: Path, weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, split
+) -> None:
+    """Paths of class folders are relative; the images are found by the folder that is stored with them."""
+    common = ("--weights", weights_file, "--layer", "fc3")
+    monkeypatch.chdir(photos.parent)
+    chosen = ("--split", split) if split else ()
+    assert run("features", "photos", *chosen, *common, "--out", tmp_path / "f.npz").status == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for among, out in ((photos, "computed.png"), (tmp_path / "f.npz", "stored.png")):
+        split_of = chosen if among == photos else ()
+        status, shown, errors = run("similar", photo, "--among", among, *split_of, *common, "--out", tmp_path / out)
+        assert (status, errors, len(shown.splitlines())) == (0, "", 6)
+    computed, stored = (
+        np.asarray(Image.open(tmp_path / name).convert("L")).astype(int) for name in ("computed.png", "stored.png")
+    )
+    assert (computed != stored).mean() < 0.01  # a distance may round otherwise
+
+
+def test_neighbours_that_are_gone_or_in_shards_are_drawn_by_name(
+    run, photo: Path, photos: Path, weights_file: Path, cut_shard, tmp_path: Path
+) -> None:
+    common = ("--weights", weights_file, "--layer", "fc3")
+    query = tmp_path / "query.png"
+    query.write_bytes(photo.read_bytes())
+    for data in (photos, cut_shard(".tar", 1.0)):
+        run("features", data, *common, "--out", tmp_path / "f.npz")
+        if data == photos:
+            shutil.rmtree(photos)
+        arguments = ("--among", tmp_path / "f.npz", *common, "--out", tmp_path / "s.png")
+        status, shown, errors = run("similar", query, *arguments)
+        assert (status, errors, len(shown.splitlines())) == (0, "", 6)
+        assert (tmp_path / "s.png").is_file()
+
+
+def test_results_are_printed_even_where_the_picture_cannot_be(
+    run, photo: Path, photos: Path, weights_file: Path
+) -> None:
+    out = photos / "missing/s.png"
+    status, shown, errors = run(
+        "similar", photo, "--among", photos, "--weights", weights_file, "--layer", "fc3", "--out", out
+    )
+    assert (status, len(shown.splitlines()), errors.count("\n")) == (1, 6, 1)
+
+
+def test_a_split_of_stored_features_is_refused(run, photo: Path, photos: Path, weights_file: Path) -> None:
+    stored = photos.parent / "f.npz"
+    common = ("--weights", weights_file, "--layer", "fc3")
+    run("features", photos, *common, "--out", stored)
+    finished = run("similar", photo, "--among", stored, *common, "--split", "val")
+    assert finished.status == 2
+    assert "leave --split out" in finished.error
+
+
+def test_the_image_may_come_through_a_pipe(
+    run, photo: Path, photos: Path, weights_file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    arguments = ("--among", photos, "--weights", weights_file, "--layer", "fc3", "--json")
+    with photo.open("rb") as file:
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(file))
+        piped = run("similar", "-", *arguments, "--out", tmp_path / "s.png").json
+    assert piped["image"] == "-"
+    assert piped["similar"] == run("similar", photo, *arguments).json["similar"]
+
+
+def test_odd_names_stay_one_line_and_come_back_from_json(run, photo: Path, photos: Path, weights_file: Path) -> None:
+    folder = photos / "odd"
+    folder.mkdir()
+    names = [os.fsdecode(b"\xff.png"), "two\nlines.png"]
+    (folder / names[0]).write_bytes(photo.read_bytes())
+    (folder / names[1]).write_text("words")
+    arguments = ("--among", folder, "--weights", weights_file, "--layer", "fc3", "--json")
+    status, shown, errors = run("similar", photo, *arguments)
+    assert status == 2
+    assert errors.count("\n") == 1
+    assert [near["path"] for near in json.loads(shown)["similar"]] == [str(folder / names[0])]
+    assert [error["path"] for error in json.loads(shown)["errors"]] == [str(folder / names[1])]

@@ -18,9 +18,18 @@ def test_honest_weights_are_one_line_or_one_object(run, probed_file: Path) -> No
     assert (status, errors, shown.count("\n")) == (0, "", 1)
     assert shown.startswith(f"{probed_file}: as saved")
     found = run("verify", probed_file, "--json").json
-    assert list(found) == ["weights", "verified", "largest_difference", "tolerance"]
-    assert (found["weights"], found["verified"]) == (str(probed_file), True)
+    assert list(found) == ["weights", "verified", "largest_difference", "tolerance", "checksummed"]
+    assert (found["weights"], found["verified"], found["checksummed"]) == (str(probed_file), True, True)
     assert found["largest_difference"] <= found["tolerance"]
+
+
+def test_weights_without_checksums_are_verified_by_their_logits_only(
+    run, probed_weights: Weights, probed_file: Path
+) -> None:
+    assert probed_weights.probe is not None
+    save_weights(probed_file, replace(probed_weights, probe={"logits": probed_weights.probe["logits"]}))
+    assert "as saved, by its logits only (saved without checksums)" in run("verify", probed_file).stdout
+    assert run("verify", probed_file, "--json").json["checksummed"] is False
 
 
 def test_spoiled_weights_are_one_line_and_exit_2(run, probed_weights: Weights, probed_file: Path) -> None:

@@ -1,7 +1,10 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from alexnet.weights import Weights, save_weights
 
@@ -44,3 +47,27 @@ def test_where_there_are_none_it_says_how_to_get_some(run, tmp_path: Path, monke
     finished = run("weights", "nowhere")
     assert finished.status == 2
     assert "nothing at 'nowhere'" in finished.error
+
+
+@pytest.mark.parametrize("odd", [{"errors": [1, 2]}, {"errors": [{}]}, {"errors": "x"}, {"licence": 5}])
+def test_one_odd_file_does_not_end_the_listing(run, here: Path, odd: dict[str, object]) -> None:
+    whole = here / "runs/first/best.safetensors"
+    with safe_open(whole, framework="np") as file:
+        metadata = json.loads(file.metadata()["alexnet"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    save_file(tensors, here / "runs/odd.safetensors", {"alexnet": json.dumps(metadata | odd)})
+    found = run("weights", "--json").json["weights"]
+    assert [entry["state"][:7] for entry in found] == ["best", "damaged"]
+    assert run("weights").status == 0
+
+
+def test_licences_have_a_column_where_there_are_some(run, here: Path) -> None:
+    assert "licence" not in run("weights").stdout
+    whole = here / "runs/first/best.safetensors"
+    with safe_open(whole, framework="np") as file:
+        metadata = json.loads(file.metadata()["alexnet"])
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    save_file(tensors, here / "runs/public.safetensors", {"alexnet": json.dumps(metadata | {"licence": "CC0-1.0"})})
+    shown = run("weights").stdout
+    assert "licence" in shown
+    assert "CC0-1.0" in shown

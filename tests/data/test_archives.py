@@ -110,3 +110,41 @@ def test_encrypted_and_strangely_packed_members_are_faults(tmp_path: Path) -> No
         archive.writestr("a/1.jpg", b"1" * 1000)
     [entry] = ZipTree(path).entries()
     assert entry.fault == "packed by method 12, which is not read"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_flipped_bytes_within_a_zip_are_a_damaged_image(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a/1.jpg", os.urandom(10_000))
+    tree = ZipTree(path)
+    [entry] = tree.entries()
+    assert len(tree.read(entry)) == 10_000
+    content = bytearray(path.read_bytes())
+    content[entry.offset + 5_000] ^= 0x01
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=r"a/1\.jpg: damaged in the archive") as refused:
+        tree.read(entry)
+    assert refused.value.kind == "damaged"
+
+
+@pytest.mark.parametrize("claimed", [9_999, 10_001])
+def test_a_length_other_than_the_claimed_one_is_a_damaged_image(tmp_path: Path, claimed: int) -> None:
+    tree = ZipTree(pack_zip(tmp_path / "a.zip", {"a/0.txt": b"", "a/1.jpg": bytes(10_000)}))
+    [entry] = tree.entries()
+    with pytest.raises(ImageError, match="its checksum is another"):
+        tree.read(entry._replace(size=claimed))
+
+
+def test_hidden_tars_in_a_tar_are_passed_over(tmp_path: Path) -> None:
+    inner = pack_tar(tmp_path / "inner", {"1.jpg": b"1"}).read_bytes()
+    outer = pack_tar(tmp_path / "o.tar", {"._n1.tar": b"AppleDouble", "__MACOSX/n1.tar": b"x", "n1.tar": inner})
+    assert [entry.path for entry in TarTree(outer).entries()] == ["n1/1.jpg"]
+
+
+@pytest.mark.parametrize(("mode", "packer"), [("w:xz", "xz"), ("w:bz2", "bzip2")])
+def test_a_tar_packed_by_another_program_is_named(tmp_path: Path, mode, packer: str) -> None:
+    with tarfile.open(tmp_path / "a.tar", mode) as archive:
+        add(archive, "a/1.jpg", b"1")
+    with pytest.raises(ShardError, match=rf"a\.tar: packed by {packer}; unpack it first"):
+        list(TarTree(tmp_path / "a.tar").entries())

@@ -1,5 +1,7 @@
 import os
 import pickle
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -111,6 +113,64 @@ def test_the_offset_of_the_meta_file_is_added_to_labels(published):
             open_data(published)
     write(published / "batches.meta", {"label_names": [*NAMES, "cat"], "label_offset": 0})
     assert open_data(published).fingerprint != before
+
+
+def doubling(depth):
+    """A list that holds another twice, which holds another twice ...; its pickle has ten bytes a level."""
+    value = []
+    for _ in range(depth):
+        value = [value, value]
+    return value
+
+
+def refused_cheaply(folder):
+    start = time.process_time()
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError) as caught:
+            open_data(folder)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 25
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - start < 4
+    return str(caught.value)
+
+
+DEEP = b")" + b"\x85" * 20_000  # a tuple in a tuple in a tuple ..., which pickle cannot write
+
+
+@pytest.mark.parametrize(
+    "offset", [pickle.dumps(value, 2)[2:-1] for value in (doubling(24), 2**70, -(10**400), 0.5)] + [DEEP]
+)
+def test_an_offset_of_any_size_and_depth_is_one_line(published, offset):
+    content = b"\x80\2}(U\x0blabel_names](U\1aU\1beU\x0clabel_offset" + offset + b"u."
+    (published / "batches.meta").write_bytes(content)
+    assert refused_cheaply(published) == (
+        f"{published / 'batches.meta'}: label_offset is no number to add to labels; copy it again"
+    )
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        doubling(24),
+        [doubling(24)] * 4,
+        [[doubling(24)]] * 4,
+        [10**400] * 4,
+        [2**70] * 4,
+        [PIXELS[0]] * 4,
+        [(PIXELS[0], PIXELS[0])] * 4,
+        ["0"] * 4,
+        {0: 1},
+    ],
+)
+def test_labels_of_any_size_and_depth_are_one_line(published, labels):
+    for batch in ({"data": PIXELS[5], "labels": labels}, (["x"] * 4, [None] * 4, labels)):
+        write(published / "test_batch", batch)
+        assert "test_batch: " in refused_cheaply(published)
+    deep = b"\x80\2}(U\4dataNU\6labels" + DEEP + b"u."
+    (published / "test_batch").write_bytes(deep)
+    assert "labels that are no class numbers" in refused_cheaply(published)
 
 
 def test_names_in_latin_1_are_read(published):

@@ -84,6 +84,16 @@ def test_a_folder_gives_its_images_sorted_without_hidden_ones(tmp_path: Path) ->
     assert image_files(tmp_path / ".hidden") == [str(tmp_path / ".hidden/d.png")]
 
 
+def test_a_folder_that_is_named_like_an_image_is_a_folder(photos: Path) -> None:
+    photos = photos.rename(photos.with_name("photos.png"))
+    assert len(open_collection([str(photos)]).classes) == 2
+
+
+def test_links_among_loose_folders_add_no_images(photos: Path) -> None:
+    (photos / "train" / "again").symlink_to(photos / "val")
+    assert len(image_files(photos)) == 5
+
+
 def test_labels_are_integers_of_64_bits(photos: Path) -> None:
     for where in (photos, photos / "val/b"):
         assert open_collection([str(where)]).images.labels.dtype == np.int64

@@ -6,6 +6,7 @@ import os
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,7 +18,7 @@ import pytest
 
 from alexnet.data import fetch as fetch_module
 from alexnet.data.cache import cache_dir
-from alexnet.data.fetch import Download, fetch, unpack
+from alexnet.data.fetch import Download, fetch, missing_files, unpack
 from alexnet.errors import DownloadError, MissingExtraError
 
 pytest.importorskip("pooch")
@@ -194,6 +195,7 @@ def test_several_at_once_all_end_with_the_whole_file(download):
 
 
 FILES = {"set/a": b"first", "set/b": b"second" * 1000}
+SIZES = {"set/a": 5, "set/b": 6000}
 
 
 def packed(path: Path, *odd: tarfile.TarInfo, files: dict[str, bytes] = FILES) -> Path:
@@ -222,7 +224,7 @@ def test_only_the_named_files_are_unpacked(tmp_path):
         odd_member("set/link", tarfile.SYMTYPE, "/etc/passwd"),
         odd_member("set/device", tarfile.CHRTYPE),
     )
-    unpack(archive, tmp_path / "new" / "set", list(FILES), max_bytes=6000)
+    unpack(archive, tmp_path / "new" / "set", SIZES)
     assert {path.name: path.read_bytes() for path in (tmp_path / "new" / "set").iterdir()} == {
         "a": FILES["set/a"],
         "b": FILES["set/b"],
@@ -237,41 +239,62 @@ def test_only_the_named_files_are_unpacked(tmp_path):
         odd_member("set/a", tarfile.LNKTYPE, "/etc/passwd"),
         odd_member("set/a", tarfile.CHRTYPE),
         odd_member("set/a", tarfile.FIFOTYPE),
+        odd_member("set/a", size=4),
         odd_member("set/a", size=6001),
         odd_member("set/bomb", size=6001),
     ],
-    ids=["link", "hard link", "device", "pipe", "too large", "bomb"],
+    ids=["link", "hard link", "device", "pipe", "cut", "too large", "bomb"],
 )
 def test_what_stands_in_place_of_a_file_is_refused(tmp_path, odd):
     with pytest.raises(DownloadError, match=rf"x.tar.gz: '{odd.name}' is not what was published"):
-        unpack(packed(tmp_path / "x.tar.gz", odd), tmp_path / "set", list(FILES), max_bytes=6000)
-    assert [path.name for path in tmp_path.iterdir()] == ["x.tar.gz"]
+        unpack(packed(tmp_path / "x.tar.gz", odd), tmp_path / "set", SIZES)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x.tar.gz"]
 
 
-def test_a_missing_file_and_a_cut_archive_leave_nothing(tmp_path):
+def test_a_missing_file_and_a_cut_archive_leave_no_part_of_a_file(tmp_path):
     archive = packed(tmp_path / "x.tar.gz", files={"set/a": b"first"})
     with pytest.raises(DownloadError, match=r"x.tar.gz: no set/b in it"):
-        unpack(archive, tmp_path / "set", list(FILES), max_bytes=6000)
+        unpack(archive, tmp_path / "set", SIZES)
     whole = packed(archive).read_bytes()
     for size in (0, 1, 15, len(whole) // 2):
         archive.write_bytes(whole[:size])
         with pytest.raises(DownloadError, match=r"x\.tar\.gz: no whole tar archive; delete it and try again"):
-            unpack(archive, tmp_path / "set", list(FILES), max_bytes=6000)
-    assert [path.name for path in tmp_path.iterdir()] == ["x.tar.gz"]
+            unpack(archive, tmp_path / "set", SIZES)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "set").iterdir()} == {"a": FILES["set/a"]}
 
 
-def test_two_that_unpack_at_once_do_not_disturb_each_other(tmp_path, monkeypatch):
+def test_several_that_unpack_at_once_do_not_disturb_each_other(tmp_path):
     archive, folder = packed(tmp_path / "x.tar.gz"), tmp_path / "set"
-    rename = fetch_module._rename_unless_there
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: unpack(archive, folder, SIZES), range(4)))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a": FILES["set/a"], "b": FILES["set/b"]}
 
-    def later_than_the_other(source: Path, target: Path) -> None:
-        monkeypatch.setattr(fetch_module, "_rename_unless_there", rename)
-        unpack(archive, folder, list(FILES), max_bytes=6000)
-        rename(source, target)
 
-    monkeypatch.setattr(fetch_module, "_rename_unless_there", later_than_the_other)
-    unpack(archive, folder, list(FILES), max_bytes=6000)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "set", "x.tar.gz"]
+def test_only_missing_and_cut_files_are_unpacked(tmp_path):
+    archive, folder = packed(tmp_path / "x.tar.gz"), tmp_path / "set"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"other")
+    (folder / "b").write_bytes(FILES["set/b"][:-1])
+    assert missing_files(folder, SIZES) == {"set/b"}
+    unpack(archive, folder, SIZES)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a": b"other", "b": FILES["set/b"]}
+
+
+def test_what_killed_processes_left_long_ago_is_removed(tmp_path, download):
+    folder = download.path.parent
+    folder.mkdir(parents=True)
+    (folder / "temporary").touch()
+    for name in ("tmp0a_b9zqx", ".a.0123abcd.tmp", "other"):
+        for age, days in (("", 2), ("new", 0.5)):
+            path = folder / f"{age}{name}" if name == "other" else folder / name.replace("0", "1" if age else "0")
+            path.touch()
+            os.utime(path, (time.time() - days * 86400,) * 2)
+    fetch(download)
+    young = [".a.1123abcd.tmp", "tmp1a_b9zqx"]
+    assert kept() == sorted([*young, "newother", "other", "stars.bin", "temporary"])
+    os.utime(folder / young[0], (0, 0))
+    unpack(packed(tmp_path / "x.tar.gz"), folder, SIZES)
+    assert young[0] not in kept()
 
 
 def test_an_interrupted_unpacking_leaves_nothing(tmp_path, monkeypatch):
@@ -280,5 +303,5 @@ def test_an_interrupted_unpacking_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr("shutil.copyfileobj", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        unpack(packed(tmp_path / "x.tar.gz"), tmp_path / "set", list(FILES), max_bytes=6000)
-    assert [path.name for path in tmp_path.iterdir()] == ["x.tar.gz"]
+        unpack(packed(tmp_path / "x.tar.gz"), tmp_path / "set", SIZES)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["x.tar.gz"]

@@ -121,6 +121,37 @@ def test_links_back_and_hidden_subfolders_add_no_images(tmp_path):
 def test_shards_beside_image_folders_are_refused(tmp_path):
     (tmp_path / "cat").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "cat" / "a.png")
-    (tmp_path / "notes.tar").write_bytes(b"")
-    with pytest.raises(DataError, match=r"holds shards \(notes.tar\) and image folders \(cat\)"):
+    (tmp_path / "train-00000.tar").write_bytes(b"")
+    with pytest.raises(DataError, match=r"holds shards \(train-00000.tar\) and image folders \(cat\)"):
         open_data(tmp_path)
+
+
+def test_other_archives_beside_image_folders_are_none_of_the_data(class_folders):
+    for part in ("train", "val"):
+        root = class_folders({"a": 2, "b/deeper": 2}, below=f"photos/{part}").parent
+    for name in ("annotations.tar.gz", "train.tar", "photos.tgz"):
+        (root / name).write_bytes(b"what is no archive")
+    assert {name: len(split) for name, split in open_data(root).splits.items()} == {"train": 4, "val": 4}
+
+
+@pytest.mark.parametrize("names", [("train", "valid"), ("Training", "VALIDATION")])
+def test_splits_of_other_names_hold_out_nothing(class_folders, names):
+    for part in names:
+        root = class_folders({"a": 12, "b": 12}, below=f"photos/{part}").parent
+    assert {name: len(split) for name, split in open_data(root).splits.items()} == {"train": 24, "val": 24}
+
+
+def test_files_of_other_kinds_are_counted_where_there_are_no_images(tmp_path):
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    for name in ("1.heic", "2.heic", "notes"):
+        (tmp_path / "photos" / "cat" / name).touch()
+    with pytest.raises(DataError, match=r"no images by their names: 1 without a suffix, 2 \.heic\)"):
+        open_data(tmp_path / "photos")
+
+
+def test_an_empty_training_folder_is_no_data_without_training(class_folders):
+    root = class_folders({"a": 2, "b": 2}, below="photos/val").parent
+    assert set(open_data(root).splits) == {"val"}
+    (root / "train").mkdir()
+    with pytest.raises(DataError, match="train/ holds no images in class folders; put them there, or remove it"):
+        open_data(root)

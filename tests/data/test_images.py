@@ -2,9 +2,9 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from alexnet.data.images import open_image
+from alexnet.data.images import FORMATS, open_image
 from alexnet.errors import ImageError
 
 RED = (200, 30, 40)
@@ -37,6 +37,21 @@ ODD_BUT_SOUND = {
         saved(Image.fromarray(np.array([[0.0, 0.5], [1.0, 1.0]], np.float32)), "tiff"),
         {(0, 0): (0, 0, 0), (1, 0): (128, 128, 128), (0, 1): (255, 255, 255)},
     ),
+    "32 bit integers are stretched": (
+        saved(Image.fromarray(np.array([[-100_000, 0], [100_000, 100_000]], np.int32)), "tiff"),
+        {(0, 0): (0, 0, 0), (1, 0): (128, 128, 128), (0, 1): (255, 255, 255)},
+    ),
+    "what is not finite stretches nothing": (
+        saved(Image.fromarray(np.array([[0.0, 0.5, 1.0], [np.inf, -np.inf, np.nan]], np.float32)), "tiff"),
+        {
+            (1, 0): (128, 128, 128),
+            (2, 0): (255, 255, 255),
+            (0, 1): (255, 255, 255),
+            (1, 1): (0, 0, 0),
+            (2, 1): (0, 0, 0),
+        },
+    ),
+    "16 bit PPM is scaled": (b"P5 1 2 65535\n\x80\x80\x40\x40", {(0, 0): (128, 128, 128), (0, 1): (64, 64, 64)}),
     "CMYK": (saved(Image.new("CMYK", (4, 4), (0, 255, 255, 0)), "tiff"), {(1, 1): (255, 0, 0)}),
     "palette": (saved(Image.new("RGB", (4, 4), RED).quantize(2), "png"), {(1, 1): RED}),
     "palette with a transparent colour": (saved(palette_with_hole(), "png", transparency=0), WHITE_CORNER),
@@ -140,3 +155,27 @@ def test_the_reason_has_a_word_to_count_by(content: bytes, kind: str) -> None:
     with pytest.raises(ImageError) as refused:
         open_image(content)
     assert refused.value.kind == kind
+
+
+def test_no_number_at_all_is_damage() -> None:
+    with pytest.raises(ImageError, match="none of its values is a finite number"):
+        open_image(saved(Image.new("F", (2, 2), float("nan")), "tiff"))
+
+
+@pytest.mark.parametrize("name", ["evil.jpg", "evil.eps"])
+def test_no_image_runs_a_program(name: str, monkeypatch, tmp_path) -> None:
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: started.append(1))
+    (tmp_path / name).write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(ImageError, match="not an image") as refused:
+        open_image(tmp_path / name)
+    assert refused.value.kind == "not-an-image"
+    assert not started
+
+
+def test_what_is_not_listed_is_not_decoded() -> None:
+    others = Image.SAVE.keys() & Image.OPEN.keys() - {*FORMATS, "DIB"}
+    assert {"EPS", "ICO"} <= others  # EPS asks a program
+    for name in ("ICO", "PCX", "TGA", "SGI"):
+        with pytest.raises(ImageError, match="not an image"):
+            open_image(saved(Image.new("RGB", (16, 16)), name))

@@ -1,8 +1,10 @@
 import random
+import re
 
 import pytest
 
 from alexnet.data.layout import Layout, TreeShape
+from alexnet.errors import DataError
 
 
 def layout(*paths: str) -> Layout:
@@ -20,7 +22,11 @@ def layout(*paths: str) -> Layout:
         (["train/cat/1.jpg", "val/dog/2.jpg"], [("train", "cat"), ("val", "dog")]),
         (["photos/train/cat/1.jpg", "photos/test/dog/x/2.jpg"], [("train", "cat"), ("test", "dog")]),
         (["photos/cat/1.jpg", "photos/dog/2.jpg"], [("train", "cat"), ("train", "dog")]),
-        (["train/cat/1.jpg", "extra/cat/1.jpg"], [("train", "cat"), None]),
+        (["train/cat/1.jpg", "valid/cat/1.jpg", "x.jpg"], [("train", "cat"), ("val", "cat"), None]),
+        (["Train/cat/1.jpg", "TEST/dog/1.jpg"], [("train", "cat"), ("test", "dog")]),
+        (["training/cat/1.jpg", "Validation/cat/1.jpg"], [("train", "cat"), ("val", "cat")]),
+        (["Test/train/cat/1.jpg", "Test/val/cat/1.jpg"], [("train", "cat"), ("val", "cat")]),
+        (["train/bus/a/1.jpg", "train/train/a/2.jpg"], [("train", "bus"), ("train", "train")]),
         (["cat/1.jpg", "loose.jpg"], [("train", "cat"), None]),
         (["val/cat/1.jpg", "val/dog/1.jpg"], [("val", "cat"), ("val", "dog")]),
         (["val/cat/1.jpg", "test/cat/1.jpg"], [("val", "cat"), ("test", "cat")]),
@@ -53,4 +59,17 @@ def test_flat_validation_images_are_known_by_their_numbers(front: str) -> None:
 def test_flat_images_of_other_names_have_no_class() -> None:
     found = layout("train/cat/1.jpg", "train/dog/1.jpg", "val/1.jpg")
     assert found.place("val/1.jpg") is None
-    assert found.splits == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        (["bus/a/1.jpg", "car/a/1.jpg", "train/a/1.jpg"], "is train/ a split or a class? bus/ beside it is no split"),
+        (["train/cat/1.jpg", "val/cat/1.jpg", "extra/cat/1.jpg"], "is train/ a split or a class? extra/ beside it"),
+        (["cat/1.jpg", "Test/cat/1.jpg"], "is Test/ a split or a class? cat/ beside it"),
+        (["train/cat/1.jpg", "val/cat/1.jpg", "valid/cat/1.jpg"], "val/ and valid/ both mean val"),
+    ],
+)
+def test_what_could_mean_two_things_is_refused(paths: list[str], words: str) -> None:
+    with pytest.raises(DataError, match=re.escape(words)):
+        layout(*paths)

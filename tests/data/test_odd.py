@@ -10,6 +10,9 @@ def test_every_kind_is_told_from_the_header(odd_images) -> None:
     assert found["grayscale.jpg"] == ("grayscale",)
     assert found["16-bit-grey.png"] == ("grayscale", "16-bit")
     assert found["16-bit-rgb.png"] == ("16-bit",)
+    assert found["deep-grey.pgm"] == ("grayscale", "16-bit")
+    assert found["32-bit.tiff"] == ("grayscale", "32-bit")
+    assert found["float.tiff"] == ("grayscale", "float")
     assert found["palette.png"] == ("palette",)
     assert found["palette-clear.gif"] == ("palette", "transparent")
     assert found["grey-alpha.png"] == ("grayscale", "transparent")
@@ -32,3 +35,8 @@ def test_what_is_done_is_said_of_every_kind_once() -> None:
 @pytest.mark.parametrize("content", [b"", b"text", b"\xff\xd8\xff"])
 def test_what_is_no_image_is_not_odd(content: bytes) -> None:
     assert oddities(content, "a.jpg") == ()
+
+
+@pytest.mark.parametrize(("highest", "kinds"), [(b"65535", ("16-bit",)), (b"1023", ("16-bit",)), (b"255", ())])
+def test_colours_of_more_than_8_bits_are_told_in_a_ppm(highest: bytes, kinds: tuple[str, ...]) -> None:
+    assert oddities(b"P6 1 1 " + highest + b"\n" + bytes(6), "a.ppm") == kinds

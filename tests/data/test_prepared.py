@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from alexnet.errors import DataError
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    for name in ("train-0.tar", "train-1.tar", "val-0.tar"):
+        (tmp_path / name).touch()
     (tmp_path / PREPARED).write_text(json.dumps({"shards": {"train-0.tar": "one", "val-0.tar": "two"}}))
     (tmp_path / STATISTICS).touch()
     return tmp_path
@@ -20,6 +23,14 @@ def test_statistics_belong_to_just_their_training_shards(folder: Path) -> None:
     assert find_statistics(folder, {"train-0.tar": "one"}) == folder / STATISTICS
     for shards in ({}, {"train-0.tar": "other"}, {"train-0.tar": "one", "train-1.tar": "two"}):
         assert find_statistics(folder, shards) is None
+
+
+def test_statistics_are_not_those_of_shards_that_changed_afterwards(folder: Path) -> None:
+    later = (folder / PREPARED).stat().st_mtime_ns + 10**9
+    os.utime(folder / "val-0.tar", ns=(later, later))
+    assert find_statistics(folder, {"train-0.tar": "one"})
+    os.utime(folder / "train-0.tar", ns=(later, later))
+    assert find_statistics(folder, {"train-0.tar": "one"}) is None
 
 
 def test_a_report_of_another_kind_has_no_statistics(folder: Path) -> None:

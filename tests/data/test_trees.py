@@ -34,6 +34,58 @@ def test_links_are_followed_once_and_never_in_a_circle(class_folders, tmp_path: 
     assert paths(root) == ["a/000.png", "a/linked/000.png", "a/linked/001.png", "b/000.png"]
 
 
+@unix
+def test_folders_that_link_to_each_other_are_listed_once_each(class_folders) -> None:
+    names = "abcdefghi"
+    root = class_folders(dict.fromkeys(names, 1))
+    for one in names:
+        for other in names:
+            (root / one / f"to-{other}").symlink_to(root / other)
+    assert paths(root) == [f"{name}/000.png" for name in names]
+
+
+@unix
+def test_of_two_links_to_one_folder_the_first_by_name_counts(class_folders, tmp_path: Path) -> None:
+    elsewhere = class_folders({"images": 1}, below="elsewhere")
+    for order in ("zab", "baz"):
+        root = tmp_path / order
+        root.mkdir()
+        for name in order:
+            (root / name).symlink_to(elsewhere)
+        assert paths(root) == ["a/images/000.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="paths are shorter there")
+def test_folders_may_lie_deeper_than_python_recurses(tmp_path: Path) -> None:
+    depth = sys.getrecursionlimit() + 100
+    folders = [tmp_path.joinpath(*["d"] * level) for level in range(1, depth + 1)]
+    for folder in folders:
+        folder.mkdir()
+    image = folders[-1] / "x.png"
+    image.touch()
+    assert paths(tmp_path) == ["d/" * depth + "x.png"]
+    image.unlink()
+    for folder in reversed(folders):  # what removes a test's files may recurse
+        folder.rmdir()
+
+
+def test_all_names_of_jpeg_count_and_other_files_are_counted_by_suffix(tmp_path: Path) -> None:
+    for name in ("a.jfif", "b.JPE", "c.heic", "d.heic", "e", "f.txt", ".hidden"):
+        (tmp_path / name).touch()
+    tree = FolderTree(tmp_path)
+    for _ in range(2):
+        assert sorted(entry.path for entry in tree.entries()) == ["a.jfif", "b.JPE"]
+        assert tree.passed_over == {".heic": 2, "": 1, ".txt": 1}
+
+
+def test_own_images_are_those_that_lie_in_no_folder(class_folders) -> None:
+    root = class_folders({"a": 1, "b.png": 0})
+    assert not FolderTree(root).has_own_images()
+    assert FolderTree(root).has_images()
+    assert FolderTree(root / "a").has_own_images()
+    assert not FolderTree(root / "b.png").has_images()
+
+
 def test_every_change_of_a_file_changes_the_fingerprint(class_folders) -> None:
     root = class_folders({"a": 2, "b": 2})
     tree, seen = FolderTree(root), set()

@@ -33,6 +33,7 @@ def twin(path: Path) -> list[Member]:
                 each.header_offset,
                 each.compress_type,
                 bool(each.flag_bits & 1),
+                each.CRC,
             )
             for each in archive.infolist()
         ]
@@ -73,3 +74,20 @@ def test_damage_anywhere_in_the_directory_is_an_error_or_another_member_and_neve
         damaged[at] ^= 0xFF
         with suppress(ShardError):
             list(walk_zip(io.BytesIO(damaged), "a.zip"))
+
+
+@pytest.mark.parametrize("field", [0, 1, 2], ids=["size", "packed size", "offset"])
+@pytest.mark.parametrize("number", [1 << 40, (1 << 63) - 1, (1 << 64) - 1])
+def test_numbers_that_no_file_has_are_damage(tmp_path: Path, monkeypatch, field: int, number: int) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 2)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("a.jpg", "b.jpg"):
+            archive.writestr(name, b"x" * 50)
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    extra = content.rindex(struct.pack("<2H", 1, 24))  # size, packed size and offset of the last member
+    struct.pack_into("<Q", content, extra + 4 + 8 * field, number)
+    if (field, number) == (0, 1 << 40):  # much, but a file may have as much
+        assert [member.size for member in walk_zip(io.BytesIO(content), "a.zip")] == [50, 1 << 40]
+    else:
+        with pytest.raises(ShardError, match=r"a\.zip: .*damaged"):
+            list(walk_zip(io.BytesIO(content), "a.zip"))

@@ -36,7 +36,10 @@ def test_every_weight_gets_the_standard_deviation_and_nothing_else_changes():
 
 def test_the_command_logs_the_first_losses_and_the_same_ones_again(colours, tmp_path, capsys):
     first = records(colours, tmp_path / "a.jsonl")
-    assert [(record["step"], record["split"], record["lr"]) for record in first] == [(2, "train", 0.005)]
+    assert [(record["step"], record["split"], record["lr"]) for record in first] == [
+        (2, "train", 0.005),
+        (3, "train", 0.005),
+    ]
     assert records(colours, tmp_path / "b.jsonl") == first
     assert capsys.readouterr().out == ""
 

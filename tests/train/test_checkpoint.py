@@ -36,7 +36,9 @@ def test_what_was_saved_comes_back_bit_for_bit(saved: Path) -> None:
 
 
 def test_a_missing_one_is_an_error_that_says_what_can_be_done(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=f"missing, so the run cannot go on; --weights {tmp_path} begins another"):
+    with pytest.raises(
+        WeightsError, match=f"missing, so the run cannot go on; --weights {tmp_path} begins another from the weights"
+    ):
         load_checkpoint(tmp_path)
 
 

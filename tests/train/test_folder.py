@@ -11,7 +11,8 @@ from alexnet.data.splits import DataSet
 from alexnet.data.statistics import Statistics, fit
 from alexnet.errors import AlexNetError, InputError
 from alexnet.preprocess import Preprocessing
-from alexnet.train.folder import Beginning, begin_run, check_data, check_unused, describe_data, read_run
+from alexnet.train.beginning import Beginning
+from alexnet.train.folder import begin_run, check_data, check_unused, describe_data, read_run
 from alexnet.train.options import RunOptions
 
 OPTIONS = RunOptions(
@@ -156,6 +157,11 @@ def test_another_option_is_refused_by_name(run_folder: Path, digits: DataSet, na
     was, now = getattr(OPTIONS, name), getattr(OTHER, name)
     with pytest.raises(InputError, match=f"was begun with {name} {was}, not {now}"):
         stored_options(run_folder, RunOptions(data="digits", **{name: now}), digits)
+
+
+def test_auto_is_no_other_precision(run_folder: Path, digits: DataSet) -> None:
+    """The same command with --resume goes on."""
+    assert stored_options(run_folder, replace(OPTIONS, precision="auto"), digits) == OPTIONS
 
 
 def test_other_data_are_refused(run_folder: Path, digits: DataSet) -> None:

@@ -12,6 +12,9 @@ RECORDS = [
 ]
 
 
+NEXT = {"step": 99, "epoch": 3, "split": "train"}
+
+
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     log = MetricsLog(tmp_path)
@@ -34,8 +37,8 @@ def test_a_run_without_measurements_has_none(tmp_path: Path) -> None:
     [(0, 0, 0), (19, 0, 0), (20, 0, 1), (23, 1, 3), (39, 1, 3), (40, 1, 4), (99, 2, 4)],
 )
 def test_a_resumed_run_drops_what_it_will_measure_again(written: Path, step: int, epochs: int, kept: int) -> None:
-    MetricsLog(written, step=step, epochs=epochs).add({"step": 99})
-    assert read_metrics(written) == [*RECORDS[:kept], {"step": 99}]
+    MetricsLog(written, step=step, epochs=epochs).add(NEXT)
+    assert read_metrics(written) == [*RECORDS[:kept], NEXT]
 
 
 def test_errors_of_an_epoch_that_was_not_saved_after_them_are_measured_again(written: Path) -> None:
@@ -43,10 +46,10 @@ def test_errors_of_an_epoch_that_was_not_saved_after_them_are_measured_again(wri
     assert read_metrics(written) == RECORDS[:2]
 
 
-@pytest.mark.parametrize("rest", ['{"step": 60, "spl', "{", '{"step": 60, "loss": 1.0'])
+@pytest.mark.parametrize("rest", ['{"step": 60, "spl', "{", '{"step": 60, "loss": 1.0', "[1]", '{"a": 1}', "\ufffd"])
 def test_a_line_cut_by_a_crash_is_left_out(written: Path, rest: str) -> None:
     with (written / METRICS).open("a") as file:
         file.write(rest)
     assert read_metrics(written) == RECORDS
-    MetricsLog(written, step=40, epochs=1).add({"step": 60})  # and does not spoil the line after it
-    assert read_metrics(written) == [*RECORDS, {"step": 60}]
+    MetricsLog(written, step=40, epochs=1).add(NEXT)  # and does not spoil the line after it
+    assert read_metrics(written) == [*RECORDS, NEXT]

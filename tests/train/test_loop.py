@@ -224,7 +224,31 @@ def test_the_meter_starts_anew_after_each_reading() -> None:
     meter.add(2, 2, torch.tensor(1.0), torch.tensor(0))
     means = meter.read()
     assert (means["loss"], means["top1_error"]) == (1.0, 0.0)
-    assert meter.images == 0
+    assert len(meter) == 0
+
+
+def test_a_meter_goes_on_with_what_it_had_not_read() -> None:
+    whole, first = Meter(), Meter()
+    for meter in (whole, first):
+        meter.add(1, 4, torch.tensor(3.0), torch.tensor(2))
+    second = Meter(first.unread())
+    for meter in (whole, second):
+        meter.add(2, 2, torch.tensor(1.1), torch.tensor(0))
+    one, other = whole.read(), second.read()
+    assert {key: one[key] for key in ("loss", "top1_error")} == {key: other[key] for key in ("loss", "top1_error")}
+
+
+def test_an_epoch_that_is_stopped_hands_over_what_it_has_not_recorded() -> None:
+    progress = Progress()
+
+    def stop(count: int = 1, note: str = "") -> None:
+        if progress.step == 3:
+            raise InterruptedError
+
+    batches = [Batch(np.empty(0), np.zeros(4, np.int64), None, np.empty(0))] * 9  # type: ignore[arg-type]
+    with pytest.raises(InterruptedError):
+        train_epoch(Scripted([1.0, 2.0, 3.0]), batches, progress, last_step=9, advance=stop, record=pytest.fail)  # type: ignore[arg-type]
+    assert progress.unrecorded == [(1, 4, 1.0, 1), (2, 4, 2.0, 1), (3, 4, 3.0, 1)]
 
 
 @pytest.mark.parametrize("spoiled", ["weight", "velocity"])

@@ -34,6 +34,7 @@ from alexnet.train.options import RunOptions
 from alexnet.train.run import RunResult, train
 from alexnet.train.saver import BEST, LAST
 from alexnet.weights import Weights, find_weights, read_weights, save_weights
+from alexnet.weights.probe import changed_parts, has_checksums
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -137,6 +138,8 @@ def test_the_weights_carry_their_mean_recipe_errors_and_probe(begin: Begin, tmp_
     }
     assert weights.probe is not None
     assert len(weights.probe["logits"]) == 3
+    assert has_checksums(weights)
+    assert changed_parts(weights) == {}  # though the errors come after the probe
 
 
 def test_a_bgr_run_stores_its_mean_image_as_bgr(begin: Begin, tmp_path: Path) -> None:
@@ -157,12 +160,8 @@ def test_the_same_run_twice_gives_the_same_weights_for_any_number_of_workers(beg
     assert not np.array_equal(one["conv3.weight"], other["conv3.weight"])
 
 
-def errors_measured(folder: Path) -> list[dict[str, Any]]:
-    return [each for each in measured(folder) if each["split"] != "train"]
-
-
 def assert_same_run(one: Path, other: Path) -> None:
-    """Bit for bit the same weights, velocities and progress, and the same errors on the way."""
+    """Bit for bit the same weights, velocities and progress, and the same measurements on the way."""
     for name in (LAST, BEST):
         ours, theirs = (load_file(folder / name) for folder in (one, other))
         assert ours.keys() == theirs.keys()
@@ -171,7 +170,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert progress == other_progress
     for tensors, others in zip(ours, theirs, strict=True):
         assert all(np.array_equal(tensors[key], others[key]) for key in tensors)
-    assert errors_measured(one) == errors_measured(other)
+    assert measured(one) == measured(other)
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 6, 7, 12])
@@ -328,7 +327,7 @@ def test_too_many_damaged_images_end_the_run_where_it_can_go_on(
             mine.rename(away)
 
     observer.say = take_away
-    with pytest.raises(DataError, match=r"more than 10 of \d+ images are damaged, .* are the data still there"):
+    with pytest.raises(DataError, match=r"more than \d+ of \d+ images cannot be read, .* are the data still there"):
         begin("stopped", observer, data=str(mine), limit_train_batches=None)
     assert "the run goes on with" in observer.news[-1]
     away.rename(mine)
@@ -474,6 +473,58 @@ def test_a_run_starts_from_another_runs_weights(begin: Begin, photos: Path, tmp_
             assert child.tensors[name].shape[0] == 3
         else:
             np.testing.assert_array_equal(child.tensors[name], parent.tensors[name])
+
+
+def renamed(photos: Path, folder: Path, **names: str) -> Path:
+    """The photos with other names of classes."""
+    for path in photos.iterdir():
+        shutil.copytree(path, folder / names.get(path.name, path.name))
+    return folder
+
+
+def test_the_last_row_follows_the_classes_of_the_data(begin: Begin, watching, photos: Path, tmp_path: Path) -> None:
+    """Capital letters sort first: the same classes in another order keep their rows."""
+    begin("parent", epochs=1)
+    parent = find_weights(tmp_path / "parent")
+    data = renamed(photos, tmp_path / "data", red="Red")
+    observer = watching()
+    begin("child", observer, data=str(data), net=None, weights=str(tmp_path / "parent"), lr=1e-30, epochs=1)
+    child = find_weights(tmp_path / "child")
+    assert [info.name for info in child.classes] == ["Red", "blue", "green"]
+    assert any("fc5 begins as the parent's" in line for line in observer.news)
+    for part in ("weight", "bias"):
+        np.testing.assert_array_equal(child.tensors[f"fc5.{part}"], parent.tensors[f"fc5.{part}"][[2, 0, 1]])
+
+
+def test_as_many_classes_of_another_kind_get_a_new_last_row(
+    begin: Begin, watching, photos: Path, tmp_path: Path
+) -> None:
+    begin("parent", epochs=1)
+    parent = find_weights(tmp_path / "parent")
+    data = renamed(photos, tmp_path / "data", red="violet")
+    observer = watching()
+    begin("child", observer, data=str(data), net=None, weights=str(tmp_path / "parent"), lr=1e-30, epochs=1)
+    assert any("fc5 begins anew" in line for line in observer.news)
+    child = find_weights(tmp_path / "child")
+    assert not np.array_equal(child.tensors["fc5.weight"], parent.tensors["fc5.weight"])
+    np.testing.assert_array_equal(child.tensors["conv2.weight"], parent.tensors["conv2.weight"])
+
+
+def test_weights_of_an_earlier_run_in_the_folder_are_not_taken_for_its_own(begin: Begin, tmp_path: Path) -> None:
+    begin(epochs=1)
+    (tmp_path / "run/run.json").unlink()
+    begin(data="digits", limit_train_batches=1, epochs=1)  # has no validation split, so no best weights
+    assert not (tmp_path / "run" / BEST).exists()
+    assert find_weights(tmp_path / "run").spec.num_classes == 10
+
+
+def test_runs_begun_in_one_second_have_folders_of_their_own(
+    photos: Path, watching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = RunOptions(data=str(photos), net="digits", epochs=1, limit_train_batches=1, batch_size=4)
+    outs = {train(options, watching(), device="cpu", workers=1).out for _ in range(3)}
+    assert len(outs) == 3
 
 
 def test_colours_are_told_apart_after_a_few_epochs(begin: Begin, photos: Path, tmp_path: Path) -> None:

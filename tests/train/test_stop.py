@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from alexnet.train.stop import Stopped, stop_requests
+from alexnet.train.stop import stop_requests
 
 
 @pytest.fixture(autouse=True)
@@ -69,11 +69,28 @@ def test_sigterm_does_after_the_block_what_it_did_before_it() -> None:
         signal.signal(signal.SIGTERM, own)
 
 
-def test_work_that_is_done_before_the_check_is_simply_done() -> None:
-    with stop_requests() as stop:
-        signal.raise_signal(signal.SIGINT)
-    with pytest.raises(Stopped):
-        stop.check()
+def test_a_signal_that_came_too_late_for_a_check_is_not_lost() -> None:
+    """The work is done; a program that would go on to the next must not."""
+    reached = []
+
+    def work() -> None:
+        with stop_requests():
+            signal.raise_signal(signal.SIGINT)
+            reached.append("all of it")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["all of it"]
+
+
+def test_an_error_of_the_work_is_not_covered_by_the_signal() -> None:
+    def work() -> None:
+        with stop_requests():
+            signal.raise_signal(signal.SIGINT)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
 
 
 def test_an_ignored_signal_stays_ignored() -> None:

@@ -33,15 +33,51 @@ def test_two_mistakes_in_one_tensor_are_a_change(probed_weights: Weights) -> Non
     assert words(probed_weights) == "conv1.weight is changed"
 
 
-def test_equal_tensors_under_another_net_or_preprocessing_are_said_to_be(probed_weights: Weights) -> None:
-    bright = Preprocessing(resize=16, crop=12, scale=2.0, mean_image=probed_weights.preprocessing.mean_image)
-    assert "its net or preprocessing is not" in words(replace(probed_weights, preprocessing=bright))
+CHANGED = {
+    "scale was 1.0": {"scale": 2.0},
+    "channel_order was RGB": {"channel_order": "BGR"},
+    "interpolation was bilinear": {"interpolation": "nearest"},
+    "resize was 16": {"resize": (16, 16)},
+}
 
 
-@pytest.mark.parametrize("mean", ["image", "color"])
-def test_a_mean_that_the_recipe_knows_of_is_missed(probed_weights: Weights, mean: str) -> None:
-    plain = replace(probed_weights, preprocessing=Preprocessing(resize=16, crop=12), recipe={"mean": mean})
+@pytest.mark.parametrize("was", CHANGED)
+def test_changed_preprocessing_is_undone_where_it_was_usual(probed_weights: Weights, was: str) -> None:
+    changed = replace(probed_weights.preprocessing, **CHANGED[was])
+    assert words(replace(probed_weights, preprocessing=changed)) == f"its preprocessing is changed: {was}"
+
+
+def test_two_changes_of_preprocessing_are_a_change(probed_weights: Weights) -> None:
+    changed = replace(probed_weights.preprocessing, scale=2.0, std=(2.0, 2.0, 2.0))
+    assert words(replace(probed_weights, preprocessing=changed)) == "its preprocessing is changed"
+
+
+def test_a_missing_mean_is_missed_whatever_the_recipe_says(probed_weights: Weights) -> None:
+    """A net that is trained on keeps the mean of its beginning, of which its own recipe knows nothing."""
+    plain = replace(probed_weights, preprocessing=Preprocessing(resize=16, crop=12))
     assert words(plain) == "its mean is missing"
+
+
+def test_the_rest_of_the_metadata_is_named(probed_weights: Weights) -> None:
+    spec = replace(probed_weights.spec, name="other")
+    assert words(replace(probed_weights, spec=spec)) == "its net is changed"
+    assert words(replace(probed_weights, recipe={"mean": "none"})) == "its recipe is changed"
+    assert words(replace(probed_weights, errors=({"top1_error": 0.0},))) == "its list of measured errors is changed"
+
+
+def test_edited_logits_are_told_from_edited_weights(probed_weights: Weights) -> None:
+    assert probed_weights.probe is not None
+    logits = [logit + 1 for logit in probed_weights.probe["logits"]]
+    edited = replace(probed_weights, probe={**probed_weights.probe, "logits": logits})
+    assert "all its parts are those that were saved" in words(edited)
+
+
+def test_a_change_as_small_as_rounding_is_not_another_moment(probed_weights: Weights) -> None:
+    """Such as by a way through another number format."""
+    tensors = {key: tensor * np.float32(1.0000001) for key, tensor in probed_weights.tensors.items()}
+    one = {**probed_weights.tensors, "conv2.weight": tensors["conv2.weight"]}
+    assert words(replace(probed_weights, tensors=one)) == "conv2.weight is changed"
+    assert "by no more than rounding would" in words(replace(probed_weights, tensors=tensors))
 
 
 def test_without_checksums_logits_alone_tell_kin_from_strangers(probed_weights: Weights) -> None:

@@ -153,3 +153,54 @@ def test_a_file_of_another_program_is_refused(path: Path) -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         read_weights(tmp_path / "w")
+
+
+ODD = {
+    "probe of numbers": {"probe": [1]},
+    "probe of words": {"probe": "abc"},
+    "logits in words": {"probe": {"logits": ["1", "2", "3", "4", "5", "6"]}},
+    "logits in one word": {"probe": {"logits": "123456"}},
+    "infinite logits": {"probe": {"logits": [float("inf")] * 6}},
+    "logits beyond float32": {"probe": {"logits": [10**400] * 6}},
+    "checksums that are a number": {"probe": {"logits": [1.0] * 6, "crc32": 5}},
+    "checksums that are numbers": {"probe": {"logits": [1.0] * 6, "crc32": {"classes": 5}}},
+    "errors that are numbers": {"errors": [1, 2]},
+    "errors in words": {"errors": "none"},
+    "errors without keys": {"errors": [{"data": "x"}]},
+    "errors above one": {
+        "errors": [{"data": "x", "split": "val", "views": "ten", "top1_error": 28.4, "top5_error": None}]
+    },
+    "errors that are no numbers": {
+        "errors": [{"data": "x", "split": "val", "views": "ten", "top1_error": float("nan"), "top5_error": None}]
+    },
+    "recipe in words": {"recipe": "none"},
+    "class names that are numbers": {"classes": [{"index": index, "name": 5, "wnid": None} for index in range(6)]},
+    "classes without ids": {"classes": [{"index": index, "name": "a"} for index in range(6)]},
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_metadata_of_another_kind_is_one_line(path: Path, odd: str) -> None:
+    rewrite(path, lambda _, metadata: metadata.update(ODD[odd]))
+    with pytest.raises(WeightsError, match="damaged metadata") as caught:
+        read_weights(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("resize", [1_000_000, [1_000_000, 16], [16.5, 16], 16.0, 10**30, "16", None])
+def test_absurd_canvases_are_refused_before_anything_is_drawn(path: Path, resize: Any) -> None:
+    def change(tensors: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+        del tensors["preprocessing.mean_image"]
+        metadata["preprocessing"] |= {"resize": resize, "mean": [0.0, 0.0, 0.0]}
+
+    rewrite(path, change)
+    with pytest.raises(WeightsError):
+        read_weights(path)
+
+
+def test_a_licence_is_a_name(path: Path) -> None:
+    rewrite(path, lambda _, metadata: metadata.update(licence="CC0-1.0"))
+    assert read_header(path).licence == "CC0-1.0"
+    rewrite(path, lambda _, metadata: metadata.update(licence=5))
+    with pytest.raises(WeightsError, match="licence: expected a name or null"):
+        read_header(path)

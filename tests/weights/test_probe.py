@@ -7,7 +7,7 @@ import pytest
 
 from alexnet.preprocess import Preprocessing
 from alexnet.weights import Weights, make_probe, probe_image, probe_view
-from alexnet.weights.probe import changed_parts, checksum
+from alexnet.weights.probe import changed_parts, checksum, checksum_of_json, with_errors
 
 
 def test_the_probe_image_is_the_same_everywhere() -> None:
@@ -53,7 +53,20 @@ def test_a_probe_knows_which_part_has_changed(tiny_weights: Weights) -> None:
     classes = (replace(weights.classes[0], name="scarlet"), *weights.classes[1:])
     plain = Preprocessing(resize=16, crop=12)
     others = replace(weights, classes=classes, preprocessing=plain)
-    assert list(changed_parts(others)) == ["fc3.bias", "preprocessing.mean_image", "classes"]
+    assert list(changed_parts(others)) == ["fc3.bias", "preprocessing.mean_image", "classes", "preprocessing"]
+
+
+def test_the_spelling_of_plain_values_does_not_matter() -> None:
+    assert checksum_of_json({"b": (1, 2.5), "a": None}) == checksum_of_json({"a": None, "b": [1, 2.5]})
+    assert checksum_of_json({"a": 1}) != checksum_of_json({"a": 2})
+
+
+def test_errors_may_come_after_the_probe(tiny_weights: Weights) -> None:
+    weights = replace(tiny_weights, probe=make_probe(tiny_weights, np.zeros(6, np.float32)))
+    measured = [{"top1_error": 0.25}]
+    assert changed_parts(with_errors(weights, measured)) == {}
+    assert list(changed_parts(replace(weights, errors=tuple(measured)))) == ["errors"]
+    assert with_errors(tiny_weights, measured).probe is None
 
 
 def test_weights_without_checksums_have_no_changed_parts(tiny_weights: Weights) -> None:

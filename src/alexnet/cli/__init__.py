@@ -11,6 +11,7 @@ import typer
 
 import alexnet
 from alexnet.cli.failures import describe_failure
+from alexnet.cli.progress import say
 from alexnet.errors import UnknownNameError
 
 # Verb to the module that holds a function of the same name and an EXAMPLE, in the order of the help.
@@ -50,14 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `alexnet nets | head -1`: whoever read our output has what they wanted
         _discard_what_stdout_refuses()
     except KeyboardInterrupt:
-        print("alexnet: interrupted", file=sys.stderr)
+        say("alexnet: interrupted")
         return INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
         _discard_what_stdout_refuses()
         line, exit_status = describe_failure(error)
-        print(f"alexnet: error: {line}", file=sys.stderr)
+        say(f"alexnet: error: {line}")
         return exit_status
     return 0
 
@@ -77,7 +78,9 @@ def _app() -> typer.Typer:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.callback(epilog="\b\nExamples:\n  " + "\n  ".join(examples))(_options)
     for (verb, module), example in zip(modules.items(), examples, strict=True):
-        app.command(verb, epilog=f"Example: {example}")(getattr(module, verb))
+        function = getattr(module, verb)
+        what = (function.__doc__ or "").split("\n", 1)[0]  # given whole, or it would be cut for the list of verbs
+        app.command(verb, short_help=what, epilog=f"Example: {example}")(function)
     return app
 
 

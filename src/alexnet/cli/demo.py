@@ -24,7 +24,7 @@ def demo(
     shown = first_minute(Watcher(), out)
     folder, evaluation = shown.result.out, shown.result.evaluation
     assert evaluation is not None  # the digits have a test split
-    print(f"\ntest error {evaluation.top1_error:.1%} on {evaluation.images} digits that it never saw (centre view)\n")
+    print(f"\ntest error {evaluation.top1_error:.1%} on {evaluation.images} digits that it never saw (center view)\n")
     for truth, ranked in shown.answers[:NUM_PRINTED]:
         guesses = ", ".join(f"{answer.label} ({answer.probability:.0%})" for answer in ranked)
         print(f"  a {truth} looks like {guesses}")

@@ -1,6 +1,5 @@
 """`alexnet evaluate DATA --weights W...`."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -39,7 +38,7 @@ def evaluate(
     """Measure top-1 and top-5 error and loss of weights on a data set."""
     from dataclasses import asdict
 
-    from alexnet.cli.progress import progress
+    from alexnet.cli.progress import progress, say
     from alexnet.data.damaged import DamagedImages
     from alexnet.data.datasets import open_data
     from alexnet.errors import InputError
@@ -56,6 +55,7 @@ def evaluate(
     images = found.split(*names)
     name = next(name for name in names if name in found.splits)
     classifiers = [load(where, engine) for where in (*weights, *(more_weights or ()))]
+    damaged = DamagedImages(len(images), say)
     with progress("evaluate", len(images), "images") as advance:
         measured = measure(
             classifiers,
@@ -65,7 +65,7 @@ def evaluate(
             batch_size=batch_size,
             workers=workers,
             progress=advance,
-            on_damaged=DamagedImages(len(images), lambda line: print(line, file=sys.stderr)),
+            on_damaged=damaged,
         )
     if json:
         print_json({**asdict(measured), "split": name})

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, Engine, Split, Weights, Workers
 from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
 from alexnet.cli.stdin import stdin_contents
-from alexnet.cores import usable_cores
 
 EXAMPLE = "my-photos --weights runs/my-run --out features.npz"
 
@@ -17,18 +17,16 @@ def features(
         list[str],
         typer.Argument(help="DATA, or image files, folders, or - for one on stdin.", metavar="DATA_OR_IMAGES"),
     ],
-    weights: Annotated[str, typer.Option(help="A run folder or a file.")],
+    weights: Weights,
     out: Annotated[Path, typer.Option(help="The .npz file to write.")],
     layer: Annotated[
         list[str] | None,
         typer.Option(help="A row: fc7 is after its ReLU, fc7:pre before it. May be repeated.", show_default="fc7"),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="train, val or test.", show_default="all in turn")] = None,
-    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 128,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")] = (
-        usable_cores()
-    ),
+    split: Split = None,
+    engine: Engine = "auto",
+    batch_size: BatchSize = BATCH_SIZE,
+    workers: Workers = WORKERS,
     json: AsJson = False,
 ) -> None:
     """Write what layers say about images, as arrays that NumPy reads."""

@@ -1,23 +1,29 @@
 """What verbs print: one JSON object or tables on stdout; on stderr which images had to be left out."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from alexnet.cli.failures import BAD_INPUT
+from alexnet.cli.failures import BAD_INPUT, describe_failure
 from alexnet.errors import ImageError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _WIDTH_OF_A_PIPE = 200  # no terminal, no width to keep to: tables are then never cut
 
 
 def print_json(value: dict[str, Any]) -> None:
-    """`value` as one JSON object; NaN, which JSON does not have, is a mistake of ours."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """`value` as one JSON object; NaN, which JSON does not have, is a mistake of ours.
+
+    Bytes of file names that are not UTF-8 are spelled as escapes, so that a reader gets the very name back.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    print(_SURROGATE.sub(lambda found: rf"\u{ord(found[0]):04x}", text))
 
 
 def print_table(columns: dict[str, str], rows: Sequence[tuple[str, ...]]) -> None:
@@ -47,6 +53,6 @@ def report_errors(errors: Sequence[tuple[str, ImageError]]) -> None:
         typer.Exit: there were some.
     """
     for _, error in errors:
-        print(f"alexnet: error: {error}", file=sys.stderr)
+        print(f"alexnet: error: {describe_failure(error)[0]}", file=sys.stderr)
     if errors:
         raise typer.Exit(BAD_INPUT)

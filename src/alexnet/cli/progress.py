@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +19,12 @@ class Advance(Protocol):
         """`count` more are done; `note` is shown at the end, such as the loss."""
 
 
+def say(line: str) -> None:
+    """Print a line on stderr. Nobody may be there to read it (`2>&1 | head`): the work does not end for that."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
 def progress(description: str, total: int, unit: str) -> AbstractContextManager[Advance]:
     """Show the way to `total` units of work, with rate and remaining time: `with progress(...) as advance`."""
     return (_bar if sys.stderr.isatty() else _lines)(description, total, unit)
@@ -29,7 +35,7 @@ class Watcher:
 
     def say(self, line: str) -> None:
         """Print one line of news."""
-        print(line, file=sys.stderr, flush=True)
+        say(line)
 
     def progress(self, description: str, total: int, unit: str) -> AbstractContextManager[Advance]:
         """A bar for work of `total` units."""
@@ -89,6 +95,6 @@ def _lines(description: str, total: int, unit: str) -> Iterator[Advance]:
             rate = done / (now - start)
             left = (total - done) / rate if rate else 0.0
             line = f"{description}: {done:,}/{total:,} {unit}, {rate:,.0f} {unit}/s, {left:,.0f} s left  {note}"
-            print(line.rstrip(), file=sys.stderr, flush=True)
+            say(line.rstrip())
 
     yield advance

@@ -5,25 +5,24 @@ from typing import Annotated
 
 import typer
 
+from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, Engine, Split, Weights, Workers
 from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
-from alexnet.cores import usable_cores
+from alexnet.cli.stdin import stdin_contents
 
 EXAMPLE = "photo.jpg --among my-photos --weights runs/my-run"
 
 
 def similar(
-    image: Annotated[str, typer.Argument(help="An image file.", metavar="IMAGE")],
+    image: Annotated[str, typer.Argument(help="An image file, or - for one on stdin.", metavar="IMAGE")],
     among: Annotated[str, typer.Option(help="DATA, a folder of images, or a file that `features` wrote.")],
-    weights: Annotated[str, typer.Option(help="A run folder or a file.")],
+    weights: Weights,
     layer: Annotated[str, typer.Option(help="The row whose outputs are compared.")] = "fc7",
     top: Annotated[int, typer.Option(min=1, help="Images to show.")] = 6,
     out: Annotated[Path | None, typer.Option(help="A picture to draw, as figure 4 (right) of the paper.")] = None,
-    split: Annotated[str | None, typer.Option(help="train, val or test.", show_default="all in turn")] = None,
-    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 128,
-    workers: Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")] = (
-        usable_cores()
-    ),
+    split: Split = None,
+    engine: Engine = "auto",
+    batch_size: BatchSize = BATCH_SIZE,
+    workers: Workers = WORKERS,
     json: AsJson = False,
 ) -> None:
     """Find the images that the net sees as most like one; one that is itself among them comes first."""
@@ -31,30 +30,26 @@ def similar(
     from alexnet.errors import ImageError
     from alexnet.memory import keep_memory
     from alexnet.predict import load
+    from alexnet.preprocess import open_image
     from alexnet.similar import find_similar, open_among
 
     keep_memory()
     where = open_among(among, split)
+    query = open_image(stdin_contents([image]).get(image, image), image)
     classifier = load(weights, engine)
     errors: list[tuple[str, ImageError]] = []
     with progress("similar", len(where.collection.images), "images") as advance:
         found = find_similar(
             classifier,
-            image,
+            query,
             where,
             layer=layer,
             top=top,
             batch_size=batch_size,
             workers=workers,
             progress=advance,
-            on_damaged=lambda path, error: errors.append((path, error)),
+            left_out=lambda path, error: errors.append((path, error)),
         )
-    if out:
-        from alexnet.pictures import draw_similar
-        from alexnet.preprocess import open_image
-
-        images = where.collection.images
-        draw_similar(open_image(image), [(images.image(near.index), near) for near in found], out)
     if json:
         shown = [{"path": near.path, "label": near.label, "distance": near.distance} for near in found]
         print_json(
@@ -63,4 +58,8 @@ def similar(
     else:
         for near in found:
             print(f"{near.distance:10.3f}  {near.path}" + (f"  {near.label}" if near.label else ""))
+    if out:
+        from alexnet.pictures import draw_similar
+
+        draw_similar(query, [(where.picture(near), near) for near in found], out)
     report_errors(errors)

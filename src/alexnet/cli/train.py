@@ -27,9 +27,14 @@ def train(
         Literal["sorted", "devkit"] | None, typer.Option(help="Classes by WordNet id (default), or as in 2012.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/<data>-<time>.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data; the recipe scales with it.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images an update.")] = None,
-    lr: Annotated[float | None, typer.Option(help="First rate of the weights; the other rates scale with it.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the data; the recipe scales with them. Default: its own.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images an update; default: the recipe's.")] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="First rate of the weights; the other rates scale with it. Default: the recipe's."),
+    ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16"] | None, typer.Option(help="Of products; auto: bf16 where it is fast.")
     ] = None,

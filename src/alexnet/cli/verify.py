@@ -22,7 +22,8 @@ def verify(
     if json:
         print_json({"weights": weights, "verified": True, **asdict(found)})
     else:
+        how = "as saved" if found.checksummed else "as saved, by its logits only (saved without checksums)"
         print(
-            f"{weights}: as saved; the probe's logits differ by {found.largest_difference:.2g}, "
+            f"{weights}: {how}; the probe's logits differ by {found.largest_difference:.2g}, "
             f"by {found.tolerance:.2g} at most they may"
         )

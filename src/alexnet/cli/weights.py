@@ -43,23 +43,25 @@ def weights(
     if json:
         print_json({"weights": [asdict(entry) for entry in entries]})
     elif entries:
-        print_table(_COLUMNS, [_row(entry) for entry in entries])
+        columns = [column for column in _COLUMNS if column != "licence" or any(entry.licence for entry in entries)]
+        rows = [_row(entry) for entry in entries]
+        print_table({name: _COLUMNS[name] for name in columns}, [tuple(row[name] for name in columns) for row in rows])
     else:
         looked = ", ".join(map(str, places))
         print(f"no weights in {looked}; `alexnet train DATA` makes some, `alexnet weights WHERE` looks elsewhere")
 
 
-def _row(entry: "Entry") -> tuple[str, ...]:
-    return (
-        entry.name,
-        entry.net or "-",
-        str(entry.classes or "-"),
-        f"{entry.bytes / 1e6:,.1f} MB" if entry.bytes else "-",
-        entry.date[:10] if entry.date else "-",
-        entry.state,
-        entry.licence or "-",
-        "; ".join(_in_words(measured) for measured in entry.errors) or "-",
-    )
+def _row(entry: "Entry") -> dict[str, str]:
+    return {
+        "weights": entry.name,
+        "net": entry.net or "-",
+        "classes": str(entry.classes or "-"),
+        "size": f"{entry.bytes / 1e6:,.1f} MB" if entry.bytes else "-",
+        "date": entry.date[:10] if entry.date else "-",
+        "state": entry.state,
+        "licence": entry.licence or "-",
+        "errors": "; ".join(_in_words(measured) for measured in entry.errors) or "-",
+    }
 
 
 def _in_words(measured: Mapping[str, Any]) -> str:

@@ -47,13 +47,14 @@ class ZipTree:
         """Every image file in stored order. Raises `ShardError` for a damaged or truncated archive."""
         with self.path.open("rb") as file:
             for member in walk_zip(file, str(self.path)):
-                if _is_meant(member.name):
+                if is_image_name(member.name) and not _is_hidden(member.name):
                     yield Entry(
                         path=_clean(member.name),
                         size=member.size,
                         offset=member.offset,
                         packed_size=member.packed_size,
                         method=member.method,
+                        crc=member.crc,
                         fault=_fault_of_name(member.name) or _fault_of_zipped(member),
                     )
 
@@ -64,33 +65,41 @@ class ZipTree:
         if not start:
             raise ImageError(f"{entry.path}: no file where the archive says that it is", "unreadable")
         packed = _read_at(self.path, entry, start, entry.packed_size)
-        if entry.method == STORED:
-            return packed
         try:
-            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, max(1, entry.size))
+            content = packed if entry.method == STORED else _inflate(packed, entry.size)
         except zlib.error as error:
-            raise ImageError(f"{entry.path}: damaged in the archive ({error})", "unreadable") from None
+            raise ImageError(f"{entry.path}: damaged in the archive ({error})", "damaged") from None
+        if (len(content), zlib.crc32(content)) != (entry.size, entry.crc):
+            raise ImageError(f"{entry.path}: damaged in the archive (its checksum is another)", "damaged")
+        return content
 
     def fingerprint(self, _: Iterable[Entry], /) -> str:
         """Another one when the archive has another size or time of change; to walk it again would take long."""
         return _of_file(self.path)
 
 
+def _inflate(packed: bytes, size: int) -> bytes:
+    """At most one byte more than `size`, whatever is packed."""
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, size + 1)
+
+
 def _tar_entries(file: BinaryIO, name: str, prefix: str, base: int) -> Iterator[Entry]:
     for member in walk_tar(file, name):
         start = base + member.offset_data
+        if _is_hidden(member.name):
+            continue
         if member.isreg() and member.name.lower().endswith(".tar"):
             inner = _Part(file, member.offset_data, member.size)
             folder = f"{prefix}{_clean(member.name)[: -len('.tar')]}/"
             yield from _tar_entries(io.BufferedReader(inner), f"{name}/{member.name}", folder, start)
-        elif not member.isdir() and _is_meant(member.name):
+        elif not member.isdir() and is_image_name(member.name):
             fault = _fault_of_name(member.name) or ("" if member.isreg() else "a link or device, not a file")
             yield Entry(f"{prefix}{_clean(member.name)}", member.size, offset=start, fault=fault)
 
 
-def _is_meant(name: str) -> bool:
-    *folders, base = _clean(name).split("/")
-    return is_image_name(base) and not any(map(is_hidden, (*(folder for folder in folders if folder != ".."), base)))
+def _is_hidden(name: str) -> bool:
+    """Whether a member, or a folder that it is in, is there for the system and not for people."""
+    return any(is_hidden(part) for part in _clean(name).split("/") if part != "..")
 
 
 def _clean(name: str) -> str:

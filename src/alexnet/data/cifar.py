@@ -8,6 +8,7 @@ cuda-convnet, planes R, G, B, row by row. Source: cs.toronto.edu/~kriz/cifar.htm
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,8 +62,8 @@ def _read_meta(path: Path) -> tuple[tuple[ClassInfo, ...], int]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise DataError(f"{path}: no label_names in it; expected the meta file of CIFAR-10 or cuda-convnet")
     label_offset = meta.get("label_offset", 0)
-    if not isinstance(label_offset, int):
-        raise DataError(f"{path}: label_offset is {label_offset!r}, not a number to add to labels")
+    if not isinstance(label_offset, int) or abs(label_offset) >= 2**31:
+        raise DataError(f"{path}: label_offset is no number to add to labels; copy it again")
     return check_classes((ClassInfo(index, name) for index, name in enumerate(names)), str(path)), label_offset
 
 
@@ -109,27 +110,32 @@ def _data_and_labels(batch: Any, path: Path) -> tuple[Any, Any]:
     """Of a dict; or of the 2012 release's triples, which are (files, sizes, labels) or (files, labels, WordNet ids)."""
     match batch:
         case {"data": data, "labels": list(labels)}:  # each a class, or in cuda-convnet2 a list of them
-            return data, [label[0] if isinstance(label, list) and label else label for label in labels]
+            return data, [label[0] if isinstance(label, list | tuple) and label else label for label in labels]
         case {"data": data, "labels": labels}:
             return data, labels
         case (list(data), [int(), *_] as labels, _):
             return data, labels
         case (list(data), _, list(labels)):  # each (something, class); the class is None for test images
             return data, [
-                label[1] or 0 if isinstance(label, list | tuple) and len(label) > 1 else None for label in labels
+                (0 if label[1] is None else label[1]) if isinstance(label, list | tuple) and len(label) > 1 else None
+                for label in labels
             ]
     raise DataError(f"{path}: not a batch; expected a dict with data and labels")
 
 
 def _class_numbers(labels: Any, path: Path) -> NDArray[np.int64]:
-    """(N,) of a list, or of an array of any shape and kind of number."""
-    try:
-        numbers = np.asarray(labels, np.float64).ravel()
-    except (TypeError, ValueError):
-        raise DataError(f"{path}: labels that are no class numbers; copy it again") from None
-    if not np.array_equal(numbers, np.rint(numbers)) or np.abs(numbers).max(initial=0) >= 2**31:
-        raise DataError(f"{path}: labels that are no class numbers; copy it again")
-    return numbers.astype(np.int64)
+    """(N,) of a flat list, or of an array of any shape and kind of number."""
+    if isinstance(labels, np.ndarray) or _is_flat(labels):
+        with suppress(OverflowError):  # of numbers that no float64 holds
+            numbers = np.asarray(labels, np.float64).ravel()
+            if np.array_equal(numbers, np.rint(numbers)) and np.abs(numbers).max(initial=0) < 2**31:
+                return numbers.astype(np.int64)
+    raise DataError(f"{path}: labels that are no class numbers; copy it again")
+
+
+def _is_flat(labels: Any) -> bool:
+    """NumPy would follow lists in lists, and one that holds another twice, which holds another twice ... has no end."""
+    return isinstance(labels, list | tuple) and all(isinstance(label, int | float | np.number) for label in labels)
 
 
 def _planes(data: Any, count: int, path: Path) -> NDArray[np.uint8]:

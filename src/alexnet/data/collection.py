@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.data.datasets import is_shard, open_data
-from alexnet.data.images import SUFFIXES, open_image
+from alexnet.data.folder import FolderSplit
+from alexnet.data.images import open_image
 from alexnet.data.splits import ClassInfo, DataSet, Split
+from alexnet.data.trees import FolderTree, is_image_name
 from alexnet.errors import DataError
 
 NO_LABEL = -1
@@ -20,10 +22,14 @@ NO_LABEL = -1
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """Images in their order; `classes` are those of their labels, none where every label is -1."""
+    """Images in their order; `classes` are those of their labels, none where every label is -1.
+
+    `root`: the folder that the paths of the images start from, where they lead to files.
+    """
 
     images: Split
     classes: tuple[ClassInfo, ...] = ()
+    root: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +84,15 @@ def open_collection(
     if split:
         raise DataError(f"loose images have no {split} split; leave --split out, or name one data set")
     paths = [path for name in where for path in ([name] if name in contents else image_files(name))]
-    return Collection(LooseImages(paths, np.full(len(paths), NO_LABEL, np.int64), contents))
+    return Collection(LooseImages(paths, np.full(len(paths), NO_LABEL, np.int64), contents), root=Path())
 
 
 def collect(dataset: DataSet, split: str | None = None) -> Collection:
     """The images of a data set, of all its splits or of one."""
-    if split or len(dataset.splits) == 1:
-        return Collection(dataset.split(*([split] if split else dataset.splits)), dataset.classes)
-    return Collection(JoinedSplits(list(dataset.splits.values())), dataset.classes)
+    chosen = [dataset.split(split)] if split else list(dataset.splits.values())
+    roots = {part.root if isinstance(part, FolderSplit) else None for part in chosen}
+    images = chosen[0] if len(chosen) == 1 else JoinedSplits(chosen)
+    return Collection(images, dataset.classes, roots.pop() if len(roots) == 1 else None)
 
 
 def image_files(where: str | Path) -> list[str]:
@@ -96,18 +103,13 @@ def image_files(where: str | Path) -> list[str]:
     root = Path(where)
     if not root.is_dir():
         return [str(where)]
-    inside = (path.relative_to(root) for path in root.rglob("*"))
-    found = sorted(
-        path
-        for path in inside
-        if path.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in path.parts)
-    )
-    return [str(root / path) for path in found if (root / path).is_file()] or [str(where)]
+    found = sorted(entry.path.split("/") for entry in FolderTree(root).entries())
+    return [str(root.joinpath(*parts)) for parts in found] or [str(where)]
 
 
 def _is_data(path: Path) -> bool:
-    if path.suffix.lower() in SUFFIXES:
-        return False
     if path.is_dir():
-        return not any(entry.suffix.lower() in SUFFIXES and entry.name[0] != "." for entry in path.iterdir())
+        return not FolderTree(path).has_own_images()
+    if is_image_name(path.name):
+        return False
     return is_shard(path) or not path.exists()  # a name, or nothing: `open_data` says which

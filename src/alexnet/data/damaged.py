@@ -20,7 +20,8 @@ class DamagedImages:
     """Counts the damaged images of a split of `num_images`, and says each of them once."""
 
     def __init__(self, num_images: int, say: Callable[[str], None]) -> None:
-        self.limit = max(ALWAYS_BORNE, int(MOST_DAMAGED * num_images))
+        # Fewer than half of a small split, or one would train on what is left of a data set that is gone.
+        self.limit = min(max(ALWAYS_BORNE, int(MOST_DAMAGED * num_images)), (num_images - 1) // 2)
         self.num_images = num_images
         self._say = say
         self._known: set[str] = set()
@@ -41,6 +42,6 @@ class DamagedImages:
         self._say(f"left out: {line}")
         if len(self) > self.limit:
             raise DataError(
-                f"more than {self.limit} of {self.num_images:,} images are damaged, the last one is {line}; "
+                f"more than {self.limit} of {self.num_images:,} images cannot be read, the last one is {line}; "
                 "are the data still there? repair them or take the damaged ones out"
             )

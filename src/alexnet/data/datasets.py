@@ -2,21 +2,25 @@
 
 import json
 import re
+import tarfile
+import zlib
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from alexnet.data.cifar import META, open_batches
 from alexnet.data.cifar10 import open_cifar10
 from alexnet.data.digits import open_digits
+from alexnet.data.distributed import find_archives, is_class_archive
 from alexnet.data.folder import open_folder
 from alexnet.data.ilsvrc import DISTRIBUTED, ClassOrder
-from alexnet.data.images import SUFFIXES
 from alexnet.data.layout import SPLITS
 from alexnet.data.prepared import CLASSES, SCRATCH, check_finished, find_statistics
 from alexnet.data.shards import SHARD_SUFFIXES, ShardSplit, fingerprint, open_shard
 from alexnet.data.splits import ClassInfo, DataSet, Split, check_classes, check_labels, unnamed_classes
-from alexnet.errors import DataError, InputError
+from alexnet.data.trees import FolderTree, is_hidden
+from alexnet.errors import DataError, InputError, ShardError
 
 __all__ = ["ClassInfo", "DataSet", "Split", "open_data"]
 
@@ -27,8 +31,10 @@ EXPECTED = (
 
 _NAMED: Mapping[str, Callable[[], DataSet]] = {"digits": open_digits, "cifar10": open_cifar10}
 
+_LOOKED_AT = 1000  # members of an archive that decide whether it is a shard
 _SPLIT_WORD = re.compile("|".join(SPLITS))
 _PREFIX = re.compile(rf"({'|'.join(SPLITS)})(?![a-z])")
+_SHARD_NAME = re.compile(rf"({'|'.join(SPLITS)})-")
 
 
 def open_data(where: str | Path, ground_truth: Path | None = None, class_order: ClassOrder = "sorted") -> DataSet:
@@ -43,7 +49,7 @@ def open_data(where: str | Path, ground_truth: Path | None = None, class_order: 
         MissingExtraError: `digits` without scikit-learn, `cifar10` for the first time without pooch.
     """
     path = Path(where)
-    if path.is_dir() and not _is_packed(path):
+    if path.is_dir() and not is_packed(path):
         return _open_images(path, ground_truth, class_order)
     if ground_truth or class_order != "sorted":
         raise InputError(f"{where} has its own labels and classes; leave --ground-truth and --class-order out")
@@ -56,23 +62,38 @@ def open_data(where: str | Path, ground_truth: Path | None = None, class_order: 
     raise DataError(f"{where}: no such folder, file or data set; {EXPECTED}")
 
 
-def _is_packed(folder: Path) -> bool:
+def is_packed(folder: Path) -> bool:
     """Whether a folder holds batches or shards, and not image files."""
-    return (folder / META).is_file() or any(map(is_shard, folder.iterdir())) or (folder / SCRATCH).is_dir()
+    return (folder / META).is_file() or bool(_shards_in(folder)) or (folder / SCRATCH).is_dir()
+
+
+def _shards_in(folder: Path) -> list[Path]:
+    """Its shards. Beside image folders an archive is one only if it is named so: train-00000.tar, say."""
+    shards = sorted(entry for entry in folder.iterdir() if is_shard(entry) and not is_class_archive(entry))
+    if shards and _image_folder(folder):
+        return [path for path in shards if _SHARD_NAME.match(path.name)]
+    return shards
+
+
+def _image_folder(folder: Path) -> Path | None:
+    """The first folder in it that holds images."""
+    inside = (entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not is_hidden(entry.name))
+    return next((entry for entry in inside if FolderTree(entry).has_images()), None)
 
 
 def _open_images(path: Path, ground_truth: Path | None, class_order: ClassOrder) -> DataSet:
+    if archives := find_archives(path):
+        name = next(iter(archives)).relative_to(path)
+        raise DataError(f"{path} holds {name}, ILSVRC-2012 as distributed; pack it first: alexnet prepare {path} DST")
     if not any(entry.is_dir() for entry in path.iterdir()):
-        if any(entry.name.startswith(DISTRIBUTED) for entry in path.iterdir()):
-            raise DataError(f"{path} holds ILSVRC-2012 as distributed; pack it first: alexnet prepare {path} DST")
         raise DataError(f"{path}: no images, shards or batches that are data; {EXPECTED}")
     return open_folder(path, ground_truth, class_order)
 
 
 def _open_shard_folder(path: Path) -> DataSet:
     check_finished(path)
-    shards = sorted(entry for entry in path.iterdir() if is_shard(entry))
-    if folder := next((entry for entry in sorted(path.iterdir()) if _holds_images(entry)), None):
+    shards = _shards_in(path)
+    if folder := _image_folder(path):
         raise DataError(f"{path} holds shards ({shards[0].name}) and image folders ({folder.name}); name one of them")
     return _open_shards(path.resolve().name, shards)
 
@@ -83,16 +104,29 @@ def _open_file(path: Path) -> DataSet:
     return _open_shards(path.name, [path])
 
 
-def _holds_images(entry: Path) -> bool:
-    return entry.is_dir() and any(inside.suffix.lower() in SUFFIXES for inside in entry.iterdir())
-
-
 def is_shard(path: Path) -> bool:
     """Whether a file is a shard by its name."""
     return path.name.endswith(SHARD_SUFFIXES) and path.is_file() and not path.name.startswith((".", DISTRIBUTED))
 
 
+def holds_samples(path: Path) -> bool:
+    """Whether one of the first members of an archive is the class of an image. Nothing of it is written anywhere.
+
+    Raises:
+        ShardError: no archive, or a damaged one.
+    """
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            return any(member.name.lower().endswith(".cls") for member in islice(archive, _LOOKED_AT))
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise ShardError(f"{path}: not a tar or zip archive, or a damaged one ({error}); copy it again") from None
+
+
 def _open_shards(name: str, paths: list[Path]) -> DataSet:
+    if other := next((path for path in paths if path.suffix != ".tar" and not holds_samples(path)), None):
+        raise DataError(
+            f"{other}: no images with their classes beside them; pack it first: alexnet prepare {other} DST"
+        )
     shards = {path: open_shard(path) for path in paths}
     splits = {split: ShardSplit([shards[path] for path in part]) for split, part in _by_prefix(paths).items()}
     classes = _read_classes(paths[0].parent / CLASSES)

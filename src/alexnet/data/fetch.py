@@ -1,15 +1,15 @@
 """Published files: fetched once, checked against their sums, kept in the cache folder, unpacked with care."""
 
 import gzip
-import secrets
 import shutil
 import sys
 import tarfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from alexnet.atomic import write_whole
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 20
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_IN_USE = 24 * 3600.0  # ours; a download of CIFAR-10 takes minutes
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def fetch(download: Download) -> Path:
     pooch.get_logger().setLevel("WARNING")  # it tells people what to do with our sums
     downloader = pooch.HTTPDownloader(chunk_size=_CHUNK_BYTES, progressbar=_Lines(download))
     path, url = download.path, download.url
+    _remove_old_temporaries(path.parent)
     try:
         pooch.retrieve(url, download.checksum, fname=path.name, path=path.parent, downloader=downloader)
     except RequestException as error:
@@ -112,47 +114,49 @@ def _reason(error: "RequestException") -> str:
     return next((reason for kind, reason in reasons.items() if isinstance(error, kind)), type(error).__name__)
 
 
-def unpack(archive: Path, folder: Path, names: Collection[str], *, max_bytes: int) -> None:
-    """The files `names` of a tar, and nothing else of it, side by side in a new folder: all of them or none.
+def missing_files(folder: Path, files: Mapping[str, int]) -> set[str]:
+    """Those of `files`, names in an archive with sizes in bytes, that are not in `folder` or not of that size."""
+    return {name for name, size in files.items() if not _has_size(folder / Path(name).name, size)}
 
-    A folder that is there already is left as it is.
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
+
+
+def unpack(archive: Path, folder: Path, files: Mapping[str, int]) -> None:
+    """What `folder` misses of `files`, out of a tar and side by side, each whole or not at all; nothing else of it.
+
+    `files` has the names in the archive with their sizes in bytes. Several processes may do this at once.
 
     Raises:
         DownloadError: a damaged archive, one without these files, with links or devices in their place, or with a
-            file of more than `max_bytes`.
+            file of another size.
         OSError: the disk is full.
     """
-    if folder.is_dir():
-        return
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.tmp")
-    part.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_old_temporaries(folder)
+    missing = missing_files(folder, files)
     try:
-        _unpack_into(part, archive, names, max_bytes)
-        _rename_unless_there(part, folder)
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                if member.size > max(files.values()) or (
+                    member.name in files and not (member.isreg() and member.size == files[member.name])
+                ):
+                    raise DownloadError(f"{archive}: {member.name!r} is not what was published; delete the archive")
+                if member.name in missing and (source := tar.extractfile(member)):
+                    missing.remove(member.name)
+                    with write_whole(folder / Path(member.name).name) as temporary, temporary.open("wb") as file:
+                        shutil.copyfileobj(source, file, _CHUNK_BYTES)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError):
         raise DownloadError(f"{archive}: no whole tar archive; delete it and try again") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _unpack_into(folder: Path, archive: Path, names: Collection[str], max_bytes: int) -> None:
-    missing = set(names)
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            if member.size > max_bytes or (member.name in names and not member.isreg()):
-                raise DownloadError(f"{archive}: {member.name!r} is not what was published; delete the archive")
-            if member.name in missing and (source := tar.extractfile(member)):
-                missing.remove(member.name)
-                with write_whole(folder / Path(member.name).name) as temporary, temporary.open("wb") as file:
-                    shutil.copyfileobj(source, file, _CHUNK_BYTES)
     if missing:
-        raise DownloadError(f"{archive}: no {sorted(missing)[0]} in it; delete it and try again")
+        raise DownloadError(f"{archive}: no {min(missing)} in it; delete it and try again")
 
 
-def _rename_unless_there(source: Path, target: Path) -> None:
-    try:
-        source.rename(target)
-    except OSError:
-        if not target.is_dir():  # else another process was faster
-            raise
+def _remove_old_temporaries(folder: Path) -> None:
+    """Those of processes that were killed; one changed since yesterday may belong to another that is at work."""
+    for pattern in ("tmp????????", ".*.tmp"):  # pooch's, and those of `write_whole`
+        for path in folder.glob(pattern):
+            with suppress(OSError):  # another process was faster
+                if time() - path.stat().st_mtime > _SECONDS_IN_USE:
+                    path.unlink()

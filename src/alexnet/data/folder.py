@@ -1,9 +1,10 @@
 """Images in class folders: one folder a class, at any depth below it; and ILSVRC's flat validation images."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from alexnet.data.ilsvrc import ClassOrder, folder_name, imagenet_classes, order_classes, validation_labels
 from alexnet.data.images import open_image
-from alexnet.data.layout import SPLITS, Layout, Place, TreeShape
+from alexnet.data.layout import SPLITS, Layout, Place, TreeShape, split_of
 from alexnet.data.splits import ClassInfo, DataSet, Split, check_classes
 from alexnet.data.trees import FolderTree, fingerprint
 from alexnet.errors import DataError, InputError
@@ -53,7 +54,8 @@ def open_folder(root: Path, ground_truth: Path | None = None, class_order: Class
         DataError: no images, one class, splits whose classes differ, or labels that are missing or do not fit.
         InputError: the development kit's order of other classes, or a ground truth where nothing needs one.
     """
-    entries = sorted(FolderTree(root).entries())
+    tree = FolderTree(root)
+    entries = sorted(tree.entries())
     shape = TreeShape()
     for entry in entries:
         shape.see(entry.path)
@@ -64,7 +66,7 @@ def open_folder(root: Path, ground_truth: Path | None = None, class_order: Class
             found = _Found(entry.path, place.class_name, draw(layout.meaning(entry.path)))
             parts.setdefault(place.split, []).append(found)
     places = {Place(split, image.class_name) for split, images in parts.items() for image in images}
-    classes = find_classes(places, layout, root, class_order)
+    classes = find_classes(places, layout, root, class_order, tree.passed_over)
     if parts.keys() == {"train"}:
         parts = _hold_out(parts["train"])
     return DataSet(
@@ -78,35 +80,52 @@ def open_folder(root: Path, ground_truth: Path | None = None, class_order: Class
 def find_layout(shape: TreeShape, root: Path, ground_truth: Path | None) -> Layout:
     """What the folders of the tree at `root` mean, flat validation images labelled. Raises as `open_folder` does."""
     if highest := shape.highest_flat:
-        return shape.layout(validation_labels(root, ground_truth, highest))
+        return shape.layout(validation_labels(root, ground_truth, highest), str(root))
     if ground_truth:
         raise InputError(f"{root}: no flat validation images, which --ground-truth is for; leave it out")
-    return shape.layout()
+    return shape.layout(where=str(root))
 
 
 def find_classes(
-    places: Collection[Place], layout: Layout, root: Path, class_order: ClassOrder
+    places: Collection[Place],
+    layout: Layout,
+    root: Path,
+    class_order: ClassOrder,
+    passed_over: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[ClassInfo, ...]:
     """The classes of a tree whose images are in `places`, which every split of class folders must have.
 
-    Flat validation images add none to those of training; alone, they have the 1,000 of ILSVRC.
+    Flat validation images add none to those of training; alone, they have the 1,000 of ILSVRC. `passed_over` counts
+    other files by suffix, for the message where there are no images.
 
     Raises:
-        DataError: no images, one class, or splits whose classes differ.
+        DataError: no images, an empty training folder, one class, or splits whose classes differ.
         InputError: the development kit's order of other classes.
     """
     by_split: dict[str, set[str]] = {}
     for split, name in places:
         if not (split == "val" and layout.flat_labels):
             by_split.setdefault(split, set()).add(name)
+    if places and all(split != "train" for split, _ in places):
+        _check_no_empty_training(root)
     every = set().union(*by_split.values()) or set(imagenet_classes() if layout.flat_labels else ())
     if not every:
-        raise DataError(f"{root}: no images in class folders; expected {root.name}/CLASS/IMAGE.jpg, one folder a class")
+        others = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in sorted(passed_over.items()))
+        raise DataError(
+            f"{root}: no images in class folders; expected {root.name}/CLASS/IMAGE.jpg, one folder a class"
+            + (f" (files that are no images by their names: {others})" if others else "")
+        )
     for split, names in sorted(by_split.items()):
         if lacking := sorted(every - names):
             shown = ", ".join(lacking[:5]) + (" ..." if len(lacking) > 5 else "")
             raise DataError(f"{root}: {split} has no images of {shown}; every split needs the same class folders")
     return check_classes(order_classes(every, class_order, str(root)), str(root))
+
+
+def _check_no_empty_training(root: Path) -> None:
+    folders = sorted(root.iterdir()) if root.is_dir() else []
+    if empty := next((folder for folder in folders if split_of(folder.name) == "train" and folder.is_dir()), None):
+        raise DataError(f"{root}: {empty.name}/ holds no images in class folders; put them there, or remove it")
 
 
 def draw(path: str) -> float:

@@ -2,19 +2,27 @@
 
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, Literal, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops, UnidentifiedImageError
 
 from alexnet.errors import ImageError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".gif", ".tif", ".tiff"})
+# All that is ever decoded, whatever a file is called: some of Pillow's other formats run programs (EPS: Ghostscript).
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF", "TIFF", "AVIF")
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".gif", ".tif", ".tiff"}
+)
 
 _PILLOW_MODULES = re.compile(r"PIL\.")
+
+_16_BIT_IN_32 = ("PNG", "PPM")  # their levels end at 65535, in whatever mode Pillow opens them
 
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
 UPRIGHT: Mapping[int, Image.Transpose] = {
@@ -29,8 +37,9 @@ UPRIGHT: Mapping[int, Image.Transpose] = {
 
 
 def open_image(source: str | Path | bytes | BinaryIO | Image.Image, name: str | None = None) -> Image.Image:
-    """The picture in mode RGB, decoded whole: turned upright by its EXIF tag, transparency laid on white, 16-bit grey
-    scaled to 8 bits, the first frame of an animation.
+    """The picture in mode RGB, decoded whole: turned upright by its EXIF tag, transparency laid on white, the first
+    frame of an animation. 16-bit grey is scaled to 8 bits; of deeper and of floating-point grey, which have no agreed
+    range, its own lowest value becomes black and its highest white.
 
     `name` is what error messages call it; a path has its own.
 
@@ -46,6 +55,19 @@ def open_image(source: str | Path | bytes | BinaryIO | Image.Image, name: str | 
             return _open_path(Path(source), name or str(source))
         case _:
             return _decode(BytesIO(source.read()), name or str(getattr(source, "name", "image")))
+
+
+def open_header(file: BinaryIO) -> Image.Image:
+    """An image of one of `FORMATS`, its pixels not decoded yet. Raises whatever the bytes of a damaged file choose."""
+    _hush_pillow()
+    return Image.open(file, formats=_readable_formats())
+
+
+@cache
+def _readable_formats() -> tuple[str, ...]:
+    """Those that this Pillow was built with."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _open_path(path: Path, name: str) -> Image.Image:
@@ -64,11 +86,10 @@ def _decode(file: BinaryIO, name: str) -> Image.Image:
     if not file.read(1):
         raise ImageError(f"{name}: empty file (0 bytes)", "empty")
     file.seek(0)
-    _hush_pillow()
     try:
-        image = Image.open(file)
+        image = open_header(file)
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: not an image (no format that Pillow knows)", "not-an-image") from None
+        raise ImageError(f"{name}: not an image (no format that is read here)", "not-an-image") from None
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: too many pixels; {_limit()}", "too-large") from None
     except Exception as error:
@@ -126,8 +147,8 @@ def _upright(image: Image.Image) -> Image.Image:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if convert := _BY_MODE.get(image.mode):
-        return convert(image)
+    if kind := number_kind(image):
+        return _scaled(image) if kind == "16-bit" else _stretched(image)
     return _on_white(image) if image.has_transparency_data else image.convert("RGB")
 
 
@@ -137,28 +158,34 @@ def _on_white(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(canvas, layered).convert("RGB")
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
+def number_kind(image: Image.Image) -> Literal["16-bit", "32-bit", "float"] | None:
+    """What the levels of grey are that are no bytes; None of any other picture."""
+    if image.mode == "F":
+        return "float"
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in _16_BIT_IN_32):
+        return "16-bit"
+    return "32-bit" if image.mode == "I" else None
+
+
+def _scaled(image: Image.Image) -> Image.Image:
     """Grey 0..65535 to 0..255; Pillow's own conversion would clip everything above 255 to white."""
     levels = np.asarray(image).astype(np.float64)
-    grey = np.where(levels == image.info.get("transparency"), 255.0, levels / 257.0)
-    return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8)).convert("RGB")
+    return _grey(np.where(levels == image.info.get("transparency"), 255.0, levels / 257.0))
 
 
-def _from_float(image: Image.Image) -> Image.Image:
-    """Floating-point grey has no agreed range: its own lowest value becomes black, its highest white."""
-    grey = np.nan_to_num(np.asarray(image).astype(np.float64))
-    spread = np.ptp(grey) or 1.0
-    return Image.fromarray(np.rint((grey - grey.min()) / spread * 255).astype(np.uint8)).convert("RGB")
+def _stretched(image: Image.Image) -> Image.Image:
+    """The lowest finite value becomes 0, the highest 255; what is not finite is black, or white above all numbers."""
+    levels = np.asarray(image).astype(np.float64)
+    finite = levels[np.isfinite(levels)]
+    if not finite.size:
+        raise ValueError("none of its values is a finite number")
+    low, high = finite.min(), finite.max()
+    levels = np.nan_to_num(levels, nan=low, posinf=high, neginf=low)
+    return _grey((levels - low) / ((high - low) or 1.0) * 255.0)
 
 
-_BY_MODE: Mapping[str, Callable[[Image.Image], Image.Image]] = {
-    "I": _from_16_bit,
-    "I;16": _from_16_bit,
-    "I;16L": _from_16_bit,
-    "I;16B": _from_16_bit,
-    "I;16N": _from_16_bit,
-    "F": _from_float,
-}
+def _grey(levels: NDArray[np.float64]) -> Image.Image:
+    return Image.fromarray(np.clip(np.rint(levels), 0, 255).astype(np.uint8)).convert("RGB")
 
 
 def _hush_pillow() -> None:

@@ -1,11 +1,17 @@
 """Arrays with more rows than memory holds: written into one NPZ file block by block, and read so."""
 
 import shutil
+import struct
+import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from lzma import LZMAError
+from math import prod
 from pathlib import Path
 from tempfile import TemporaryFile
+from tokenize import TokenError
 from typing import IO, Any
 from zipfile import BadZipFile, ZipFile
 
@@ -18,6 +24,13 @@ from alexnet.errors import DataError
 
 _BYTES_PER_BLOCK, _BYTES_PER_COPY = 32 << 20, 1 << 20
 _READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+# What zipfile, its decompressors and NumPy, which parses headers as code, raise at a damaged file: its bytes choose.
+_OF_DAMAGE = (
+    *(BadZipFile, zlib.error, LZMAError, struct.error, TokenError, SyntaxError, ValueError, TypeError),
+    *(ArithmeticError, EOFError, RuntimeError, MemoryError),
+)
+
+Shape = tuple[int | None, ...]  # None: any number
 
 
 @dataclass
@@ -83,40 +96,80 @@ def write_npz(path: str | Path) -> Iterator[NpzWriter]:
             raise
 
 
-def read_array(path: str | Path, name: str) -> NDArray[Any]:
-    """A whole array of an NPZ file.
+def read_array(path: str | Path, name: str, dtype: type[np.generic], shape: Shape) -> NDArray[Any]:
+    """A whole array of an NPZ file, of this type and shape.
 
     Raises:
-        DataError: it is not in the file, or the file is damaged.
+        DataError: it is not in the file, or another one is, or the file is damaged.
     """
-    with _damage_named(path, name), ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-        array: NDArray[Any] = npy.read_array(member, allow_pickle=False)
-        return array
+    with _opened(path, name, dtype, shape) as array:
+        return np.concatenate([np.empty((0, *array.shape), array.dtype), *_blocks(array)])
 
 
-def read_blocks(path: str | Path, name: str) -> Iterator[NDArray[Any]]:
-    """The rows of an array of an NPZ file, some tens of megabytes at a time.
+def read_words(path: str | Path, name: str, count: int | None = None) -> list[str]:
+    """An array of words in an NPZ file; see `read_array`."""
+    with _opened(path, name, np.str_, (count,)) as array:
+        return [word for block in _blocks(array) for word in _words(block)]
 
-    Raises:
-        DataError: it is not in the file, or the file is damaged.
-    """
-    with _damage_named(path, name), ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-        shape, fortran_order, dtype = _READ_HEADER[npy.read_magic(member)](member)
-        if fortran_order or dtype.hasobject or not shape:
-            raise ValueError("not plain rows")
-        bytes_per_row = int(dtype.itemsize * np.prod(shape[1:]))
-        rows_per_block = max(1, _BYTES_PER_BLOCK // max(1, bytes_per_row))
-        for start in range(0, shape[0], rows_per_block):
-            count = min(rows_per_block, shape[0] - start)
-            block = np.frombuffer(member.read(count * bytes_per_row), dtype)
-            yield block.reshape(count, *shape[1:])
+
+def read_blocks(path: str | Path, name: str, dtype: type[np.generic], shape: Shape) -> Iterator[NDArray[Any]]:
+    """The rows of an array of an NPZ file, some tens of megabytes at a time; see `read_array`."""
+    with _opened(path, name, dtype, shape) as array:
+        yield from _blocks(array)
 
 
 @contextmanager
-def _damage_named(path: str | Path, name: str) -> Iterator[None]:
+def _opened(path: str | Path, name: str, dtype: type[np.generic], shape: Shape) -> Iterator[_Rows]:
+    """An array whose header has been read and checked; whatever goes wrong with it then is one line."""
     try:
-        yield
-    except KeyError:
-        raise DataError(f"{path}: there is no array {name!r} in it") from None
-    except (BadZipFile, ValueError, EOFError, OSError) as error:
+        with ZipFile(path) as archive:
+            if f"{name}.npy" not in archive.namelist():
+                raise DataError(f"{path}: there is no array {name!r} in it")
+            with archive.open(f"{name}.npy") as member:
+                array = _read_header(member, archive.getinfo(f"{name}.npy").file_size)
+                if not np.issubdtype(array.dtype, dtype) or not _fits((array.count, *array.shape), shape):
+                    found = f"{array.dtype} {(array.count, *array.shape)}"
+                    wanted = " x ".join("any" if length is None else str(length) for length in shape)
+                    raise DataError(f"{path}: {name!r} is {found}, not {dtype.__name__.rstrip('_')} {wanted}")
+                yield array
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except _OF_DAMAGE as error:
         raise DataError(f"{path}: damaged, or no NPZ file ({error})") from None
+
+
+def _read_header(member: IO[bytes], size: int) -> _Rows:
+    """Type and shape of the array in a file of `size` bytes, which must be just what they need."""
+    version = npy.read_magic(member)
+    if version not in _READ_HEADER:
+        raise ValueError(f"an array of version {version}")
+    shape, fortran_order, dtype = _READ_HEADER[version](member)
+    if fortran_order or dtype.hasobject or not shape:
+        raise ValueError("not plain rows")
+    if min(shape) < 0 or not dtype.itemsize or prod(shape) * dtype.itemsize != size - member.tell():
+        raise ValueError(f"its header speaks of {dtype} {shape}, which {size:,} bytes are not")
+    return _Rows(dtype, shape[1:], member, shape[0])
+
+
+def _blocks(array: _Rows) -> Iterator[NDArray[Any]]:
+    bytes_per_row = prod(array.shape) * array.dtype.itemsize
+    rows_per_block = max(1, _BYTES_PER_BLOCK // max(1, bytes_per_row))
+    for start in range(0, array.count, rows_per_block):
+        count = min(rows_per_block, array.count - start)
+        block = np.frombuffer(array.file.read(count * bytes_per_row), array.dtype)
+        yield block.reshape(count, *array.shape)
+
+
+def _words(block: NDArray[Any]) -> list[str]:
+    """NumPy makes strings even of numbers that are no characters, and of zeros between others; neither is a word."""
+    numbers = block.view(np.dtype(np.uint32).newbyteorder(block.dtype.byteorder))
+    words: list[str] = block.tolist()
+    if (numbers.size and numbers.max() > sys.maxunicode) or any("\0" in word for word in words):
+        raise ValueError("words of no characters")
+    return words
+
+
+def _fits(shape: tuple[int, ...], wanted: Shape) -> bool:
+    return len(shape) == len(wanted) and all(want in (None, has) for has, want in zip(shape, wanted, strict=True))

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from alexnet.data.images import UPRIGHT, orientation
+from alexnet.data.images import UPRIGHT, number_kind, open_header, orientation
 
 # Kind to what is done about it, in the order of reports.
 ODD: Mapping[str, str] = {
@@ -14,6 +14,8 @@ ODD: Mapping[str, str] = {
     "grayscale": "the same in all three channels",
     "cmyk": "converted to RGB",
     "16-bit": "scaled to 8 bits",
+    "32-bit": "its lowest value black, its highest white",
+    "float": "its lowest value black, its highest white",
     "palette": "its colours looked up",
     "transparent": "laid on white",
     "animated": "its first frame",
@@ -49,7 +51,7 @@ _MOVING = ("GIF", "WEBP", "PNG")
 def oddities(content: bytes, name: str) -> tuple[str, ...]:
     """Kinds of `ODD` that a file is, from its header alone; none of one that cannot be opened."""
     try:
-        with Image.open(BytesIO(content)) as image:
+        with open_header(BytesIO(content)) as image:
             return tuple(_kinds(image, os.path.splitext(name)[1].lower()))  # noqa: PTH122 (no file system is meant)
     except Exception:  # what is wrong with it is said by who decodes it
         return ()
@@ -58,11 +60,14 @@ def oddities(content: bytes, name: str) -> tuple[str, ...]:
 def _kinds(image: Image.Image, suffix: str) -> Iterator[str]:
     if suffix not in _FORMATS.get(image.format or "", ()):
         yield "wrong-suffix"
-    if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16"):
+    number = number_kind(image)
+    if number or image.mode in ("1", "L", "LA", "La"):
         yield "grayscale"
     if image.mode == "CMYK":
         yield "cmyk"
-    if image.mode.startswith("I") or any("16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+    if number:
+        yield number
+    elif any(_is_deep(tile[3]) for tile in getattr(image, "tile", ())):
         yield "16-bit"
     if image.mode in ("P", "PA"):
         yield "palette"
@@ -78,6 +83,12 @@ def _kinds(image: Image.Image, suffix: str) -> Iterator[str]:
         yield "exif-rotated"
     if max(image.size) > SLIVER * min(image.size):
         yield "sliver"
+
+
+def _is_deep(decoding: object) -> bool:
+    """Whether what Pillow tells a decoder, such as `RGB;16B` or a PPM's (`RGB`, 65535), is of 16 bits a channel."""
+    raw_mode, *rest = decoding if isinstance(decoding, tuple) else (decoding,)
+    return "16" in str(raw_mode) or any(isinstance(highest, int) and highest > 255 for highest in rest[:1])
 
 
 def _has_broken_exif(image: Image.Image) -> bool:

@@ -33,12 +33,14 @@ SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 class Shard:
     """One open shard: its index, and the bytes of any image.
 
-    `name` is its file name, for messages; `digest` names its content.
+    `name` is its file name, for messages; `digest` names its content, and `modified_ns`, the time of its last change,
+    tells what a sampled digest may miss.
     """
 
-    def __init__(self, name: str, digest: str, index: TarIndex, content: Path | bytes) -> None:
+    def __init__(self, name: str, digest: str, modified_ns: int, index: TarIndex, content: Path | bytes) -> None:
         self.name = name
         self.digest = digest
+        self.modified_ns = modified_ns
         self.index = index
         self._content = content  # a plain tar on disk, or in memory where nothing could be written
         self._map: mmap.mmap | bytes | None = None
@@ -129,19 +131,21 @@ def open_shard(path: Path) -> Shard:
 
 def _open_plain(path: Path, digest: str) -> Shard:
     # A label changed in place keeps the size and escapes the samples, but not the time of change.
-    saved = cache_dir() / "shards" / f"{digest}-{path.stat().st_mtime_ns}.npz"
-    return Shard(path.name, digest, _kept_index(saved, path.name, lambda: path.open("rb")), path)
+    modified_ns = path.stat().st_mtime_ns
+    saved = cache_dir() / "shards" / f"{digest}-{modified_ns}.npz"
+    return Shard(path.name, digest, modified_ns, _kept_index(saved, path.name, lambda: path.open("rb")), path)
 
 
 def _open_zipped(path: Path, digest: str) -> Shard:
+    modified_ns = path.stat().st_mtime_ns
     unpacked = cache_dir() / "shards" / f"{digest}.tar"
     content: Path | bytes = unpacked
     if not unpacked.exists():
         content = _unpack(path, unpacked)
     saved = unpacked.with_suffix(".npz")
     if isinstance(content, bytes):
-        return Shard(path.name, digest, build_index(io.BytesIO(content), path.name), content)
-    return Shard(path.name, digest, _kept_index(saved, path.name, lambda: unpacked.open("rb")), unpacked)
+        return Shard(path.name, digest, modified_ns, build_index(io.BytesIO(content), path.name), content)
+    return Shard(path.name, digest, modified_ns, _kept_index(saved, path.name, lambda: unpacked.open("rb")), unpacked)
 
 
 def _kept_index(saved: Path, shard: str, open_tar: Callable[[], io.BufferedReader]) -> TarIndex:
@@ -175,10 +179,10 @@ def _unpack(path: Path, target: Path) -> Path | bytes:
 
 
 def fingerprint(shards: Sequence[Shard]) -> str:
-    """A name for their content: sampled bytes, and the key, size and label of every image."""
+    """A name for their content: sampled bytes, times of change, and the key, size and label of every image."""
     digest = hashlib.sha256()
     for shard in shards:
-        digest.update(shard.digest.encode())
+        digest.update(f"{shard.digest} {shard.modified_ns}".encode())
         digest.update("\n".join(shard.index.names).encode("utf-8", "surrogateescape"))
         digest.update(shard.index.sizes.tobytes() + shard.index.labels.tobytes())
     return digest.hexdigest()[:32]

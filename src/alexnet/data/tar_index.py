@@ -20,6 +20,7 @@ from alexnet.errors import ShardError
 
 _FORMAT = 1  # of the saved index; a higher number leaves older ones unread
 _LABEL_DIGITS = 6  # more classes than a million are a mistake, and would cost memory before anyone sees it
+_PACKERS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x8b": "gzip"}
 _BLOCK = 512  # POSIX.1-1988 (ustar): headers and contents come in blocks of 512 bytes, a zero block ends the archive
 
 
@@ -94,6 +95,8 @@ def walk_tar(file: BinaryIO, shard: str) -> Iterator[tarfile.TarInfo]:
                 yield member
             end = archive.offset
     except tarfile.TarError as error:
+        if packer := _packer(file):
+            raise ShardError(f"{shard}: packed by {packer}; unpack it first") from None
         if size == 0 or "unexpected end" not in str(error):
             raise ShardError(f"{shard}: not a tar archive, or a damaged one ({error}); copy it again") from None
         raise _truncated(shard) from None
@@ -103,6 +106,13 @@ def walk_tar(file: BinaryIO, shard: str) -> Iterator[tarfile.TarInfo]:
         raise _truncated(shard)
     if any(closing):
         raise ShardError(f"{shard}: damaged at byte {end:,}; copy it again")
+
+
+def _packer(file: BinaryIO) -> str | None:
+    """The program that packed a file which is no plain tar, if its first bytes tell."""
+    file.seek(0)
+    start = file.read(max(map(len, _PACKERS)))
+    return next((name for magic, name in _PACKERS.items() if start.startswith(magic)), None)
 
 
 def _truncated(shard: str) -> ShardError:

@@ -1,4 +1,4 @@
-"""Random crops and mirror images of a batch: drawn apart from the pixels, so that the draw can be repeated alone."""
+"""Where to crop the images of a batch, and which to mirror: drawn apart from the pixels, so that it can be repeated."""
 
 from typing import Literal
 
@@ -32,14 +32,3 @@ def draw_crops(
     offsets = rng.integers(0, [border_h, border_w], size=(num_draws, 2), endpoint=True)
     flips = rng.random(num_draws) < (0.5 if flip else 0.0)
     return np.repeat(offsets, run, axis=0)[:n], np.repeat(flips, run)[:n]
-
-
-def crop_and_flip(
-    images: NDArray[np.uint8], offsets: NDArray[np.int64], flips: NDArray[np.bool_], crop: int
-) -> NDArray[np.uint8]:
-    """Crops (N, 3, crop, crop) of canvases (N, 3, H, W), mirrored left to right where `flips`."""
-    crops = np.empty((*images.shape[:2], crop, crop), np.uint8)
-    for out, image, (top, left), flip in zip(crops, images, offsets, flips, strict=True):
-        view = image[:, top : top + crop, left : left + crop]
-        out[...] = view[..., ::-1] if flip else view
-    return crops

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from heapq import heappop, heappush
 from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
@@ -17,8 +19,8 @@ class Entry(NamedTuple):
     """One file that is an image by its name.
 
     `path` is relative to the tree, with forward slashes on every system. `archive`, `offset`, `size`, `packed_size` and
-    `method` say where its bytes are in an archive; `fault` why they must not be read. `split` and `label` are known of
-    data that is labelled already.
+    `method` say where its bytes are in an archive, `crc` what their CRC-32 is in a zip; `fault` why they must not be
+    read. `split` and `label` are known of data that is labelled already.
     """
 
     path: str
@@ -28,6 +30,7 @@ class Entry(NamedTuple):
     offset: int = 0
     packed_size: int = 0
     method: int = 0
+    crc: int = 0
     fault: str = ""
     split: str = ""
     label: int = -1
@@ -45,7 +48,11 @@ def to_text(path: bytes) -> str:
 
 def is_image_name(name: str) -> bool:
     """Whether a file name, without its folders, has the suffix of an image."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 (a Path costs ten times as much)
+    return _suffix(name) in SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 (a Path costs ten times as much)
 
 
 def is_hidden(name: str) -> bool:
@@ -54,14 +61,44 @@ def is_hidden(name: str) -> bool:
 
 
 class FolderTree:
-    """All image files below a folder. Links are followed, but not back to a folder that they are in."""
+    """All image files below a folder. Links are followed, to each folder once: its own name wins over that of a link.
+
+    `passed_over` counts the other files by their suffix, those that the last walk has come by.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.passed_over: Counter[str] = Counter()
 
     def entries(self) -> Iterator[Entry]:
         """Every image file, in the order of the file system. Raises `DataError` for a folder that cannot be read."""
-        return _below(str(self.root), "", (os.path.realpath(self.root),))
+        self.passed_over.clear()
+        seen: set[tuple[int, int]] = set()
+        folders = [("", str(self.root))]
+        linked: list[tuple[str, str]] = []  # a heap: which of two links counts must not rest on the file system
+        while folders or linked:
+            prefix, folder = folders.pop() if folders else heappop(linked)
+            if (identity := _identity(folder)) in seen:
+                continue
+            seen.add(identity)
+            for found in _listing(folder):
+                if not _is_folder(found):
+                    if is_image_name(found.name):
+                        yield _entry(found, prefix)
+                    else:
+                        self.passed_over[_suffix(found.name)] += 1
+                elif found.is_symlink():
+                    heappush(linked, (f"{prefix}{found.name}/", found.path))
+                else:
+                    folders.append((f"{prefix}{found.name}/", found.path))
+
+    def has_own_images(self) -> bool:
+        """Whether image files lie in the folder itself."""
+        return any(is_image_name(found.name) and not _is_folder(found) for found in _listing(str(self.root)))
+
+    def has_images(self) -> bool:
+        """Whether there is any image file at all."""
+        return any(True for _ in self.entries())
 
     def read(self, entry: Entry) -> bytes:
         """The bytes of one file. Raises `ImageError` with its path."""
@@ -102,23 +139,24 @@ def check_readable(entry: Entry) -> None:
         )
 
 
-def _below(folder: str, prefix: str, inside: tuple[str, ...]) -> Iterator[Entry]:
-    """Images below `folder`, whose real path is the last of `inside`, the folders that the walk is in."""
+def _listing(folder: str) -> Iterator[os.DirEntry[str]]:
+    """What lies in a folder and is not hidden."""
     try:
         with os.scandir(folder) as listing:
-            for found in listing:
-                if is_hidden(found.name):
-                    continue
-                if _is_folder(found):
-                    real = os.path.realpath(found.path) if found.is_symlink() else os.path.join(inside[-1], found.name)  # noqa: PTH118
-                    if real not in inside:
-                        yield from _below(found.path, f"{prefix}{found.name}/", (*inside, real))
-                elif is_image_name(found.name):
-                    yield _entry(found, prefix)
+            yield from (found for found in listing if not is_hidden(found.name))
     except OSError as error:
         raise DataError(
             f"{folder}: cannot be read ({error.strerror or error}); change its permissions or move it away"
         ) from None
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    """The same for all ways that lead to a folder."""
+    try:
+        stat = os.stat(folder)  # noqa: PTH116 (a Path costs ten times as much)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror or error})") from None
+    return stat.st_dev, stat.st_ino
 
 
 def _is_folder(found: os.DirEntry[str]) -> bool:

@@ -11,7 +11,7 @@ from alexnet.errors import ShardError
 
 STORED, DEFLATED = 0, 8
 
-_HEADER = struct.Struct("<4s4x2H8x2L3H8xL")  # signature, flags, method, 2 sizes, 3 lengths, offset
+_HEADER = struct.Struct("<4s4x2H4x3L3H8xL")  # signature, flags, method, CRC-32, 2 sizes, 3 lengths, offset
 _END = struct.Struct("<4s8x2LH")  # signature, size and offset of the directory, length of the comment
 _END_64 = struct.Struct("<4s36x2Q")
 _LOCATOR_64 = struct.Struct("<4s4xQ4x")
@@ -19,6 +19,7 @@ _LOCAL = struct.Struct("<4s22x2H")  # signature, lengths of the name and of the 
 
 LOCAL_HEADER_SIZE = _LOCAL.size
 
+_MOST_BYTES = 1 << 62  # ours: no file is as large, and databases hold numbers up to twice that
 _ENCRYPTED, _UTF_8 = 1, 1 << 11
 _IN_EXTRA = 0xFFFFFFFF
 _ZIP64 = 1
@@ -33,6 +34,7 @@ class Member(NamedTuple):
     offset: int
     method: int
     encrypted: bool
+    crc: int
 
 
 def walk_zip(file: BinaryIO, name: str) -> Iterator[Member]:
@@ -47,9 +49,11 @@ def walk_zip(file: BinaryIO, name: str) -> Iterator[Member]:
         while done < size:
             file.seek(start + done)  # the archive may be read elsewhere meanwhile
             member, length = _read_member(file, shift)
+            if member.offset + member.packed_size > start or member.size > _MOST_BYTES:
+                raise ValueError("its directory names bytes that it does not have")
             done += length
             yield member
-    except (ValueError, struct.error, OSError) as error:
+    except (ValueError, OverflowError, struct.error, OSError) as error:
         raise ShardError(f"{name}: not a zip archive, or a damaged one ({error}); copy it again") from None
 
 
@@ -88,8 +92,8 @@ def _find_directory(file: BinaryIO) -> tuple[int, int, int]:
 
 def _read_member(file: BinaryIO, shift: int) -> tuple[Member, int]:
     header = file.read(_HEADER.size)
-    signature, flags, method, packed_size, size, name_length, extra_length, comment_length, offset = _HEADER.unpack(
-        header
+    signature, flags, method, crc, packed_size, size, name_length, extra_length, comment_length, offset = (
+        _HEADER.unpack(header)
     )
     if signature != b"PK\1\2":
         raise ValueError("its directory is damaged")
@@ -98,7 +102,7 @@ def _read_member(file: BinaryIO, shift: int) -> tuple[Member, int]:
     size, packed_size, offset = (
         next(wide, value) if value == _IN_EXTRA else value for value in (size, packed_size, offset)
     )
-    member = Member(name, size, packed_size, offset + shift, method, bool(flags & _ENCRYPTED))
+    member = Member(name, size, packed_size, offset + shift, method, bool(flags & _ENCRYPTED), crc)
     return member, _HEADER.size + name_length + extra_length + comment_length
 
 

@@ -54,7 +54,7 @@ def first_steps(data: str, num_steps: int, observer: Observer, *, std: float | N
         for step, batch in enumerate(islice(plan.loader.epoch(0), num_steps)):
             losses.append(float(trainer.step(batch, step)[0]))
             advance(1, f"loss {losses[-1]:.3f}")
-            if len(losses) == STEPS_PER_RECORD:
+            if len(losses) == STEPS_PER_RECORD or step + 1 == num_steps:
                 mean = sum(losses) / len(losses)
                 yield {"step": step + 1, "epoch": 1, "split": "train", "loss": mean, **trainer.rates()}
                 losses.clear()

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from alexnet.arch import find
 from alexnet.arch.spec import Spec, Weighted
 from alexnet.data.collection import image_files
+from alexnet.errors import InputError
 from alexnet.experiments.first_steps import with_weight_std
 from alexnet.nn import build
 from alexnet.pictures import new_figure, save_figure
@@ -164,6 +165,18 @@ def draw(signals: Mapping[str, Signal], curves: Mapping[str, Sequence[Mapping[st
     save_figure(figure, path)
 
 
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The records of a log as `first_steps` and run folders write it.
+
+    Raises:
+        InputError: there are none.
+    """
+    records = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    if not records:
+        raise InputError(f"{path}: an empty log; let first_steps run for more steps")
+    return records
+
+
 def main(arguments: list[str] | None = None) -> None:
     """The command at the head of this file."""
     parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}", description=__doc__.splitlines()[0])
@@ -173,8 +186,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="the picture, PNG")
     asked = parser.parse_args(arguments)
+    logs = [read_log(log) for log in asked.curves]
     signals = {variant.name: measure_signal(variant, asked.photos) for variant in variants()}
-    logs = [[json.loads(line) for line in log.read_text("utf-8").splitlines()] for log in asked.curves]
     draw(signals, dict(zip(CURVES, logs, strict=True)), asked.out)
     print(table(signals))
 

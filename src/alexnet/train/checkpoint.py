@@ -1,7 +1,7 @@
 """Where a run stands, on disk whole or not at all, and enough to go on exactly."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -12,17 +12,21 @@ from alexnet.errors import WeightsError
 
 CHECKPOINT = "checkpoint.pt"
 
+Measured = tuple[int, int, float, int]  # a step: its number, images, their mean loss, how many of them are wrong
+
 
 @dataclass(kw_only=True)
 class Progress:
     """What a run knows about itself besides its tensors.
 
-    step: updates made, over all epochs. epochs: those whose errors are measured and whose weights are saved too.
+    step: updates made, over all epochs. unrecorded: those that no record of the log covers yet. epochs: those whose
+    errors are measured and whose weights are saved too.
     best_error: lowest validation top-1 error so far; best_loss: lowest loss at that error. epochs_since_best and
     plateaus: for recipes that wait for validation error to stop improving.
     """
 
     step: int = 0
+    unrecorded: list[Measured] = field(default_factory=list)
     epochs: int = 0
     best_error: float | None = None
     best_loss: float | None = None
@@ -75,5 +79,5 @@ def load_checkpoint(folder: Path) -> tuple[Progress, dict[str, Tensor], dict[str
     except Exception as error:
         what = "missing" if isinstance(error, FileNotFoundError) else "damaged"
         raise WeightsError(
-            f"{path}: {what}, so the run cannot go on; --weights {folder} begins another from it"
+            f"{path}: {what}, so the run cannot go on; --weights {folder} begins another from the weights it saved"
         ) from error

@@ -47,7 +47,7 @@ class Epochs:
     def __init__(self, plan: Plan, folder: Path, progress: Progress, observer: Observer, stop: StopRequest) -> None:
         self.plan, self.folder, self.progress, self.observer, self.stop = plan, folder, progress, observer, stop
         self.log = MetricsLog(folder, step=progress.step, epochs=progress.epochs)
-        self.events = EventLog(folder, step=progress.step)
+        self.events = EventLog(folder, observer, step=progress.step)
         held_out = plan.dataset.splits.get(plan.measured_split or "", ())
         self.damaged_held_out = DamagedImages(len(held_out), observer.say)
         self.saver = Saver(plan, folder, progress)
@@ -65,8 +65,6 @@ class Epochs:
         except (KeyboardInterrupt, OSError):  # a loss that is not a number would come again
             self.observer.say(self.saver.how_to_resume())
             raise
-        finally:
-            self.events.close()
 
     def _train(self) -> RunResult:
         plan, evaluation = self.plan, None
@@ -156,7 +154,7 @@ class Epochs:
         errors = {"loss": found.loss, "top1_error": found.top1_error, "top5_error": found.top5_error}
         self._log({"step": self.progress.step, "epoch": epoch, "split": name, "views": found.views, **errors})
         top5 = "" if found.top5_error is None else f", top-5 {found.top5_error:.1%}"
-        self.observer.say(f"epoch {epoch}: {name} error top-1 {found.top1_error:.1%}{top5} (centre view)")
+        self.observer.say(f"epoch {epoch}: {name} error top-1 {found.top1_error:.1%}{top5} (center view)")
         return found
 
     def _ended(self) -> bool:

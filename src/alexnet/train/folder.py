@@ -10,26 +10,17 @@ from typing import Any
 import numpy as np
 
 from alexnet.arch.serial import spec_from_json, spec_to_json
-from alexnet.arch.spec import Spec
 from alexnet.atomic import write_whole
 from alexnet.data.splits import DataSet
 from alexnet.data.statistics import Statistics
 from alexnet.errors import InputError
 from alexnet.preprocess import Preprocessing
+from alexnet.train.beginning import Beginning
 from alexnet.train.options import RunOptions
 from alexnet.weights.catalog import RUN_FILE
 
 FORMAT = 2
 STATISTICS, MEAN_IMAGE = "statistics.npz", "mean_image.npy"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Beginning:
-    """What a run began with besides its options. `statistics`: of the training images, if the recipe asks for any."""
-
-    spec: Spec
-    preprocessing: Preprocessing
-    statistics: Statistics | None
 
 
 def describe_data(dataset: DataSet) -> dict[str, Any]:
@@ -113,7 +104,7 @@ def read_run(folder: Path, asked: RunOptions) -> KeptRun:
         raise InputError(f"{path} is damaged ({error}); it cannot be resumed") from error
     for field in fields(RunOptions):
         was, now = getattr(options, field.name), getattr(asked, field.name)
-        if field.name != "data" and now is not None and now != was:
+        if field.name != "data" and now not in (None, "auto", was):
             raise InputError(f"{folder} was begun with {field.name} {was}, not {now}; a resumed run keeps its options")
     return KeptRun(options=replace(options, data=asked.data), beginning=beginning, data=data)
 

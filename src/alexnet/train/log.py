@@ -9,6 +9,8 @@ from alexnet.atomic import write_whole
 
 METRICS = "metrics.jsonl"
 
+_ALWAYS = {"step", "epoch", "split"}  # keys of every record
+
 
 class MetricsLog:
     """`metrics.jsonl` of a run folder, appended to as the run goes."""
@@ -25,20 +27,23 @@ class MetricsLog:
             temporary.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
 
     def add(self, record: dict[str, Any]) -> None:
-        """Append one record; it has a `step`, a `split` and measured values."""
+        """Append one record; it has a `step`, an `epoch`, a `split` and measured values."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The records of a run folder, oldest first; a last line cut by a crash is left out."""
+    """The records of a run folder, oldest first, up to a line that is none, such as one cut by a crash."""
 
     def records() -> Iterator[dict[str, Any]]:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                yield json.loads(line)
+                record = json.loads(line)
             except ValueError:
                 return
+            if not (isinstance(record, dict) and record.keys() >= _ALWAYS):
+                return
+            yield record
 
     path = folder / METRICS
     return list(records()) if path.is_file() else []

@@ -1,6 +1,6 @@
 """The training loop: one step, one epoch, then many. What surrounds it (folders, options) is in `alexnet.train.run`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -14,7 +14,7 @@ from alexnet.data.loader import Batch
 from alexnet.errors import RunError
 from alexnet.nn import InputLayer, Net
 from alexnet.recipes import Recipe
-from alexnet.train.checkpoint import Progress
+from alexnet.train.checkpoint import Measured, Progress
 from alexnet.train.observer import Advance
 from alexnet.train.schedule import rate_at, recipe_progress
 from alexnet.train.sgd import Sgd2012
@@ -93,19 +93,29 @@ class Trainer:
 
 
 class Meter:
-    """Means over the steps since the last reading, kept on the device until then."""
+    """Means over the steps since the last reading, kept on the device until then.
 
-    def __init__(self) -> None:
-        self._clear()
+    `unread`: steps from before an interruption, see `Meter.unread`.
+    """
 
-    def _clear(self) -> None:
-        self.images, self.start = 0, monotonic()
-        self._steps: list[tuple[int, int, Tensor, Tensor]] = []
+    def __init__(self, unread: Sequence[Measured] = ()) -> None:
+        self._steps = [(step, images, torch.tensor(loss), torch.tensor(wrong)) for step, images, loss, wrong in unread]
+        self._start_clock()
+
+    def _start_clock(self) -> None:
+        self._images, self._start = 0, monotonic()
+
+    def __len__(self) -> int:
+        return len(self._steps)
 
     def add(self, step: int, images: int, loss: Tensor, wrong: Tensor) -> None:
         """Count step number `step` (from 1): its images, their mean loss and how many of them are wrong."""
         self._steps.append((step, images, loss, wrong))
-        self.images += images
+        self._images += images
+
+    def unread(self) -> list[Measured]:
+        """The steps since the last reading, as plain numbers: (step, images, mean loss, how many are wrong)."""
+        return [(step, images, float(loss), int(wrong)) for step, images, loss, wrong in self._steps]
 
     def read(self) -> dict[str, float]:
         """loss (nats), top1_error and images_per_second since the last reading.
@@ -113,16 +123,17 @@ class Meter:
         Raises:
             RunError: a loss is not a finite number; names the first such step.
         """
-        steps, images, losses, wrong = zip(*self._steps, strict=True)
-        values = torch.stack(losses).double().cpu().numpy()
+        steps, images, losses, wrong = zip(*self.unread(), strict=True)
+        values = np.array(losses)
         if len(spoiled := np.flatnonzero(~np.isfinite(values))):
             raise RunError(f"the loss is {values[spoiled[0]]} at step {steps[spoiled[0]]}; {WHAT_HELPS}")
         means = {
             "loss": float(np.average(values, weights=images)),
-            "top1_error": float(torch.stack(wrong).sum()) / self.images,
-            "images_per_second": self.images / (monotonic() - self.start),
+            "top1_error": sum(wrong) / sum(images),
+            "images_per_second": self._images / (monotonic() - self._start),
         }
-        self._clear()
+        self._steps.clear()
+        self._start_clock()
         return means
 
 
@@ -143,17 +154,20 @@ def train_epoch(
     Raises:
         RunError: the loss is not a finite number.
     """
-    meter, note = Meter(), ""
-    for batch in batches:
-        if images := len(batch.labels):  # none where all of a batch are damaged
-            loss, wrong = trainer.step(batch, progress.step, progress.plateaus)
-            meter.add(progress.step + 1, images, loss, wrong)
-        progress.step += 1
-        if meter.images and _is_due(progress.step, last_step):
-            means = meter.read()
-            record(means)
-            note = f"loss {means['loss']:.3f}  top-1 error {means['top1_error']:.1%}"
-        advance(images, note)
+    meter, note = Meter(progress.unrecorded), ""
+    try:
+        for batch in batches:
+            if images := len(batch.labels):  # none where all of a batch are damaged
+                loss, wrong = trainer.step(batch, progress.step, progress.plateaus)
+                meter.add(progress.step + 1, images, loss, wrong)
+            progress.step += 1
+            if len(meter) and _is_due(progress.step, last_step):
+                means = meter.read()
+                record(means)
+                note = f"loss {means['loss']:.3f}  top-1 error {means['top1_error']:.1%}"
+            advance(images, note)
+    finally:
+        progress.unrecorded = meter.unread()
 
 
 def _is_due(step: int, last_step: int) -> bool:

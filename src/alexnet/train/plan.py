@@ -1,10 +1,10 @@
 """Net, recipe and data set put together: everything a run needs to know before its first step."""
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from alexnet import __version__
@@ -12,20 +12,19 @@ from alexnet.arch import DEFAULT_NET, find
 from alexnet.arch.spec import Spec
 from alexnet.data.damaged import DamagedImages
 from alexnet.data.loader import LoaderOptions, TrainLoader
-from alexnet.data.splits import DataSet
-from alexnet.data.statistics import Statistics, cached_statistics
+from alexnet.data.splits import ClassInfo, DataSet
 from alexnet.errors import DataError, InputError
 from alexnet.nn import InputLayer, Net, build
-from alexnet.preprocess import Preprocessing, Resize
 from alexnet.recipes import Plateau, Recipe, default_recipe, find_recipe
+from alexnet.train.beginning import Beginning, begin_with
 from alexnet.train.device import pick_device, pick_precision
-from alexnet.train.folder import Beginning, describe_data
+from alexnet.train.folder import describe_data
 from alexnet.train.loop import Trainer
 from alexnet.train.observer import Observer
 from alexnet.train.options import RunOptions
 from alexnet.weights import Weights, find_weights
+from alexnet.weights.classes import match_classes
 
-INTERPOLATION = "bilinear"
 NET_OF_DATA = {"digits": "digits"}  # data that the default net would be absurd for
 
 
@@ -101,12 +100,9 @@ def make_plan(
     recipe = _recipe(options, spec.name)
     _check_splits(dataset, recipe)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
-    net = _net(spec, parent, seed)
+    net = _net(spec, parent, dataset.classes, seed, observer)
     damaged = DamagedImages(len(dataset.split("train")), observer.say)
-    if not beginning:
-        statistics = _statistics(recipe, spec, dataset, parent, observer, workers, damaged)
-        preprocessing = parent.preprocessing if parent else _preprocessing(recipe, spec, statistics)
-        beginning = Beginning(spec=spec, preprocessing=preprocessing, statistics=statistics)
+    beginning = beginning or begin_with(spec, recipe, dataset, parent, observer, workers, damaged)
     loader = _loader(recipe, beginning, dataset, seed, workers, damaged)
     limit = options.limit_train_batches or loader.steps_per_epoch
     steps_per_epoch = min(limit, loader.steps_per_epoch)
@@ -142,6 +138,7 @@ def _resolved(options: RunOptions, spec: Spec, recipe: Recipe, seed: int, dtype:
     """`options` with what they came to, so that a resumed run makes the same choices on any machine."""
     return replace(
         options,
+        class_order=options.class_order or "sorted",
         net=spec.name,
         recipe=recipe.name,
         epochs=recipe.epochs,
@@ -175,65 +172,26 @@ def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec
     return parent.spec.with_classes(num_classes)
 
 
-def _net(spec: Spec, parent: Weights | None, seed: int) -> Net:
-    """A new net; from `parent` every row is taken over, the last one only where it tells as many classes apart."""
+def _net(spec: Spec, parent: Weights | None, classes: Sequence[ClassInfo], seed: int, observer: Observer) -> Net:
+    """A new net; from `parent` every row is taken over. Of the last one those of the data's classes, if all are known
+    to the parent; else it begins anew.
+    """
     net = build(spec, seed=seed % 2**64)
-    if parent:
-        fresh = () if spec.num_classes == parent.spec.num_classes else (f"{spec.classifier.name}.",)
-        tensors = {key: torch.from_numpy(tensor) for key, tensor in parent.tensors.items() if not key.startswith(fresh)}
-        net.load_state_dict(net.state_dict() | tensors)
+    if not parent:
+        return net
+    tensors, last = dict(parent.tensors), spec.classifier.name
+    try:
+        known = match_classes(classes, parent.classes)
+        begins = "as the parent's, for the classes of the data"
+    except DataError:
+        known, begins = None, "anew: not all classes of the data are among the parent's"
+    for key in (f"{last}.weight", f"{last}.bias"):
+        tensor = tensors.pop(key)
+        if known is not None:
+            tensors[key] = tensor[known]
+    net.load_state_dict(net.state_dict() | {key: torch.from_numpy(tensor) for key, tensor in tensors.items()})
+    observer.say(f"begun from {parent.spec.name} of {len(parent.classes)} classes; {last} begins {begins}")
     return net
-
-
-def _statistics(
-    recipe: Recipe,
-    spec: Spec,
-    dataset: DataSet,
-    parent: Weights | None,
-    observer: Observer,
-    workers: int,
-    damaged: DamagedImages,
-) -> Statistics | None:
-    """Of the training split, where the recipe asks for any: a parent's mean is kept, colour noise needs this data's."""
-    needs_mean = parent is None and not isinstance(recipe.mean, tuple)
-    if not needs_mean and not recipe.color_noise.base:
-        return None
-    total = len(dataset.split("train"))
-    with observer.progress("mean and colours of the training images", total, "images") as advance:
-        before = 0
-
-        def progress(done: int, _: int) -> None:
-            nonlocal before
-            advance(done - before)
-            before = done
-
-        return cached_statistics(dataset, "train", _canvas(recipe, spec), INTERPOLATION, workers, progress, damaged)
-
-
-def _canvas(recipe: Recipe, spec: Spec) -> Resize:
-    side = round(recipe.resize_ratio * spec.input[1])
-    return (side, side) if recipe.warp else side
-
-
-def _preprocessing(recipe: Recipe, spec: Spec, statistics: Statistics | None) -> Preprocessing:
-    """What the recipe does to images before the first row, with the training set's own mean where it asks for one."""
-    mean_image, mean = None, recipe.mean if isinstance(recipe.mean, tuple) else (0.0, 0.0, 0.0)
-    order = slice(None) if recipe.channel_order == "RGB" else slice(None, None, -1)
-    if statistics and recipe.mean == "image":
-        mean_image = np.ascontiguousarray(statistics.mean_image[order]) * np.float32(recipe.scale)
-    elif statistics and recipe.mean == "color":
-        first, second, third = (statistics.mean_color[order] * recipe.scale).tolist()
-        mean = (first, second, third)
-    return Preprocessing(
-        resize=_canvas(recipe, spec),
-        interpolation=INTERPOLATION,
-        crop=spec.input[1],
-        channel_order=recipe.channel_order,
-        scale=recipe.scale,
-        mean=mean,
-        std=recipe.std,
-        mean_image=mean_image,
-    )
 
 
 def _loader(

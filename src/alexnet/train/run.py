@@ -8,6 +8,7 @@ validation split, best.safetensors. It can be resumed after whatever has ended i
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from alexnet.atomic import remove_leftovers
@@ -16,11 +17,12 @@ from alexnet.errors import InputError, WeightsError
 from alexnet.lock import hold
 from alexnet.memory import keep_memory
 from alexnet.train.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
-from alexnet.train.epochs import Epochs, RunResult
+from alexnet.train.epochs import CURVES, Epochs, RunResult
 from alexnet.train.folder import begin_run, check_data, check_unused, read_run
 from alexnet.train.observer import Observer, Printing
 from alexnet.train.options import RunOptions
 from alexnet.train.plan import Plan, make_plan
+from alexnet.train.saver import BEST, LAST
 from alexnet.train.stop import stop_requests
 
 __all__ = ["RunResult", "train"]
@@ -39,12 +41,14 @@ def train(
     printed).
 
     `device` and `workers` belong to the machine, not to the run: they may differ when it is resumed. Ctrl-C and SIGTERM
-    save where the run stands, after the step in hand, and then do what they always do.
+    save where the run stands, after the step in hand, and then do what they always do. One run at a time in a process:
+    each step seeds torch's generator, which all threads share.
 
     Raises:
         InputError: options, data or weights that cannot be used, a folder that already holds a run, or is in use.
         RunError: the loss is not a finite number.
         OSError: the disk is full or the folder is read-only.
+        KeyboardInterrupt: Ctrl-C; all is saved.
     """
     observer = observer or Printing()
     keeps_memory = keep_memory()
@@ -55,7 +59,7 @@ def train(
     dataset = open_data(
         options.data, Path(options.ground_truth) if options.ground_truth else None, options.class_order or "sorted"
     )
-    folder = Path(out) if out else Path("runs") / f"{Path(dataset.name).name}-{datetime.now():%Y%m%d-%H%M%S}"
+    folder = Path(out) if out else _new_folder(dataset.name)
     if kept:
         check_data(folder, kept, dataset)
     else:
@@ -67,6 +71,13 @@ def train(
     with _alone_in(folder), stop_requests() as stop:
         progress = _resume(plan, folder, observer) if resume else _begin(plan, folder)
         return Epochs(plan, folder, progress, observer, stop).train()
+
+
+def _new_folder(data: str) -> Path:
+    """runs/<data>-<time>, numbered where another run has begun in the same second."""
+    name = f"{Path(data).name}-{datetime.now():%Y%m%d-%H%M%S}"
+    names = (name if number == 1 else f"{name}-{number}" for number in count(1))
+    return next(folder for name in names if not (folder := Path("runs") / name).exists())
 
 
 @contextmanager
@@ -81,6 +92,8 @@ def _alone_in(folder: Path) -> Iterator[None]:
 def _begin(plan: Plan, folder: Path) -> Progress:
     """A checkpoint before the first step: from then on the run needs no parent, and a disk too full shows at once."""
     check_unused(folder)  # again: another run may have begun here while this one was planned
+    for name in (BEST, LAST, CURVES):  # of an earlier run whose run.json is gone
+        (folder / name).unlink(missing_ok=True)
     progress, trainer = Progress(), plan.trainer
     save_checkpoint(folder, progress, trainer.net.state_dict(), trainer.optimizer.velocities())
     begin_run(folder, plan.options, plan.beginning, plan.describe())

@@ -14,12 +14,12 @@ from alexnet.errors import RunError
 from alexnet.evaluate import Evaluation
 from alexnet.predict import Classifier
 from alexnet.recipes import Plateau
-from alexnet.train.checkpoint import Progress, save_checkpoint
+from alexnet.train.checkpoint import CHECKPOINT, Progress, save_checkpoint
 from alexnet.train.loop import WHAT_HELPS
 from alexnet.train.plan import Plan
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, save_weights
-from alexnet.weights.probe import make_probe
+from alexnet.weights.probe import make_probe, with_errors
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 SECONDS_PER_CHECKPOINT = 600.0
@@ -51,7 +51,7 @@ class Saver:
 
     def save_epoch(self, weights: Weights, found: Evaluation | None) -> None:
         """Weights and checkpoint. Only a validation split chooses the best weights: nothing selects on test."""
-        weights = replace(weights, errors=(self._errors(found),) if found else ())
+        weights = with_errors(weights, [self._errors(found)] if found else [])
         if found and self.plan.measured_split == "val" and self._is_best(found):
             save_weights(self.folder / BEST, weights)
         save_weights(self.folder / LAST, weights)
@@ -59,6 +59,8 @@ class Saver:
 
     def how_to_resume(self) -> str:
         """A line that says from which step on, and by which command."""
+        if not (self.folder / CHECKPOINT).exists():
+            return f"stopped; {self.folder} is gone, and with it the run"
         command = shlex.join(["alexnet", "train", self.plan.options.data, "--out", str(self.folder), "--resume"])
         return f"stopped; saved at step {self._saved_step:,}, the run goes on with: {command}"
 

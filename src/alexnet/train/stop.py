@@ -3,10 +3,11 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+# A terminal that is closed sends SIGHUP; Windows has none.
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Stopped(Exception):  # noqa: N818  not an error: someone asked for it
@@ -27,11 +28,11 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Within the block the first SIGINT or SIGTERM is only noted; the second acts at once, as it does outside.
+    """Within the block the first signal of `STOPPING` is only noted; the second acts at once, as it does outside.
 
-    When the block ends by `Stopped`, the signal that was noted does what it would have done at first: end the process,
-    or raise KeyboardInterrupt. In threads other than the main one Python lets nobody handle signals: there nothing is
-    ever noted.
+    When the block has ended, by itself or by `Stopped`, a signal that was noted does what it would have done at first:
+    end the process, or raise KeyboardInterrupt. In threads other than the main one Python lets nobody handle signals:
+    there nothing is ever noted.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
@@ -51,10 +52,10 @@ def stop_requests() -> Iterator[StopRequest]:
     for each in before:
         signal.signal(each, note)
     try:
-        yield request
-    except Stopped:
-        put_back()
-        signal.raise_signal(request.signal or signal.SIGINT)
-        raise KeyboardInterrupt from None  # a handler of the user's own let the process live: the work has ended anyway
+        with suppress(Stopped):
+            yield request
     finally:
         put_back()
+    if request.signal:
+        signal.raise_signal(request.signal)
+        raise KeyboardInterrupt  # a handler of the user's own let the process live: the work has ended anyway

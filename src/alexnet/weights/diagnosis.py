@@ -6,9 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.arch.spec import Weighted
+from alexnet.preprocess import FILTERS
 from alexnet.weights.check import list_names
 from alexnet.weights.files import MEAN_IMAGE, Weights
-from alexnet.weights.probe import CLASSES, all_tensors, checksum, stored_checksums
+from alexnet.weights.probe import (
+    CLASSES,
+    ERRORS,
+    PREPROCESSING,
+    RECIPE,
+    SPEC,
+    all_tensors,
+    checksum,
+    checksum_of_json,
+    has_checksums,
+    stored_checksums,
+)
 
 Array = NDArray[np.float32]
 
@@ -16,6 +28,8 @@ ANOTHER_NET = 0.5  # ours: where more than this share of the tensors changed bey
 STANDARD_ERRORS = 3.0  # ours: a correlation this far above none is not by chance
 
 _UNEXPLAINED = "changed"
+_NO_MEAN = "its mean is missing"
+_METADATA = {SPEC: "its net", RECIPE: "its recipe", ERRORS: "its list of measured errors"}
 
 # What undoes a mistake. Filters and images end in colours, rows and columns; the weights of an fc row are a matrix.
 OF_FILTERS: Mapping[str, Callable[[Array], Array]] = {
@@ -35,10 +49,14 @@ def diagnose(weights: Weights, changed: Mapping[str, str], logits: Array, stored
 
     `changed`: see `changed_parts`. `tolerance`: how far logits may differ.
     """
-    found = []
-    if _lacks_mean(weights):
-        found.append("its mean is missing")
-        changed = {name: known for name, known in changed.items() if name != MEAN_IMAGE}
+    found = [f"{_METADATA[part]} is changed" for part in changed if part in _METADATA]
+    if PREPROCESSING in changed:
+        found.append(_of_preprocessing(weights, changed[PREPROCESSING]))
+    elif (mean := weights.preprocessing.mean_image) is not None and MEAN_IMAGE in changed and not mean.any():
+        found.append(_NO_MEAN)
+    changed = {name: known for name, known in changed.items() if name not in {PREPROCESSING, *_METADATA}}
+    if _NO_MEAN in found:
+        changed.pop(MEAN_IMAGE, None)
     if CLASSES in changed or _reordered(logits, stored, tolerance):
         found.append("its classes are others, or in another order")
         last = weights.spec.classifier.name
@@ -47,13 +65,13 @@ def diagnose(weights: Weights, changed: Mapping[str, str], logits: Array, stored
     for key in sorted(changed, key=lambda key: weights.tensors[key].size if key in weights.tensors else 0):
         faults[key] = _fault(weights, key, changed)
         if list(faults.values()).count(_UNEXPLAINED) > ANOTHER_NET * len(weights.tensors):  # the largest need no look
-            return "; ".join([*found, _kinship(logits, stored)])
+            return "; ".join([*found, _kinship(logits, stored, tolerance)])
     for fault in dict.fromkeys(faults[key] for key in changed):
         keys = [key for key in changed if faults[key] == fault]
         found.append(f"{list_names(keys)} {'is' if len(keys) == 1 else 'are'} {fault}")
-    if not found and stored_checksums(weights):
-        found.append("its tensors are those that were saved, its net or preprocessing is not")
-    return "; ".join(found) or _kinship(logits, stored)
+    if not found and has_checksums(weights):
+        found.append("all its parts are those that were saved, so its probe's logits are not")
+    return "; ".join(found) or _kinship(logits, stored, tolerance)
 
 
 def _fault(weights: Weights, key: str, changed: Mapping[str, str]) -> str:
@@ -84,12 +102,23 @@ def _is_untrained(weights: Weights, key: str, changed: Mapping[str, str]) -> boo
     return bool((bias == row.bias_init).all())
 
 
-def _lacks_mean(weights: Weights) -> bool:
-    """Is nothing subtracted, though the recipe says that something is?"""
-    preprocessing = weights.preprocessing
-    if preprocessing.mean_image is not None:
-        return not preprocessing.mean_image.any()
-    return not any(preprocessing.mean) and (weights.recipe or {}).get("mean") in ("image", "color")
+def _of_preprocessing(weights: Weights, known: str) -> str:
+    """What was changed in the preprocessing that had the checksum `known`, where that is one of the usual values."""
+    present = weights.preprocessing.to_json()
+    height, width = weights.preprocessing.canvas
+    usual = {
+        "channel_order": ("RGB", "BGR"),
+        "scale": (1.0, 1 / 255),
+        "interpolation": tuple(FILTERS),
+        "resize": (height, [height, width]),
+        "mean": ("image",),
+    }
+    for key, values in usual.items():
+        for value in values:
+            if checksum_of_json(present | {key: value}) == known:
+                return _NO_MEAN if value == "image" else f"its preprocessing is changed: {key} was {value}"
+    subtracts = weights.preprocessing.mean_image is not None or any(weights.preprocessing.mean)
+    return "its preprocessing is changed" + ("" if subtracts else " (nothing is subtracted)")
 
 
 def _reordered(logits: Array, stored: Array, tolerance: float) -> bool:
@@ -97,10 +126,12 @@ def _reordered(logits: Array, stored: Array, tolerance: float) -> bool:
     return bool(sorted_apart <= tolerance < apart)
 
 
-def _kinship(logits: Array, stored: Array) -> str:
+def _kinship(logits: Array, stored: Array, tolerance: float) -> str:
     """Whose weights these may be: the logits of two moments of a run rise and fall together, those of others do not."""
     if not np.isfinite(logits).all():
         return "the net's answers are not numbers"
+    if np.abs(logits - stored).max() <= tolerance:
+        return "most of its tensors are changed, by no more than rounding would"
     one, other = logits - logits.mean(), stored - stored.mean()
     norms = float(np.linalg.norm(one) * np.linalg.norm(other))
     correlation = float(one @ other) / norms if norms > 0 else 0.0

@@ -23,6 +23,7 @@ from alexnet.data.splits import ClassInfo
 from alexnet.errors import InputError, WeightsError
 from alexnet.preprocess import Preprocessing
 from alexnet.weights.check import check_shapes, check_tensors
+from alexnet.weights.metadata import read_classes, read_errors, read_licence, read_probe, read_recipe
 
 FORMAT = 1
 METADATA_KEY = "alexnet"
@@ -98,12 +99,12 @@ def read_weights(path: str | Path) -> Weights:
         check_tensors(spec, tensors)
         return Weights(
             spec=spec,
-            classes=_classes(stored),
+            classes=read_classes(stored["classes"]),
             preprocessing=Preprocessing.from_json(stored["preprocessing"], mean_image),
             tensors=tensors,
-            recipe=stored["recipe"],
-            errors=tuple(stored["errors"]),
-            probe=stored["probe"],
+            recipe=read_recipe(stored["recipe"]),
+            errors=read_errors(stored["errors"]),
+            probe=read_probe(stored["probe"]),
         )
 
 
@@ -129,9 +130,9 @@ def read_header(path: str | Path) -> Header:
         check_shapes(spec, {key: tuple(file.get_slice(key).get_shape()) for key in keys})
         return Header(
             spec=spec,
-            classes=_classes(stored),
-            errors=tuple(stored["errors"]),
-            licence=stored.get("licence"),
+            classes=read_classes(stored["classes"]),
+            errors=read_errors(stored["errors"]),
+            licence=read_licence(stored.get("licence")),
         )
 
 
@@ -155,7 +156,7 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
         raise WeightsError(f"{path}: {error}") from error
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error})") from None
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged metadata ({type(error).__name__}: {error})") from error
 
 
@@ -164,7 +165,3 @@ def _read_tensors(file: Any) -> Tensors:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except TypeError as error:  # a number format that NumPy lacks (bfloat16, float8)
         raise WeightsError(f"cannot be read ({error})") from None
-
-
-def _classes(stored: Mapping[str, Any]) -> tuple[ClassInfo, ...]:
-    return tuple(ClassInfo(int(info["index"]), str(info["name"]), info["wnid"]) for info in stored["classes"])

@@ -1,20 +1,25 @@
 """What tells a good copy of weights from a spoiled one: logits of a picture that every machine can draw, and checksums.
 
-Logits tell whether the net still computes the same, whatever was done to it; a checksum of each tensor tells the rest
-(a changed weight of a unit that the picture leaves silent) and which tensor it was.
+Logits tell whether the net still computes the same, whatever was done to it; a checksum of each part tells the rest
+(a changed weight of a unit that the picture leaves silent, a filter that resizes otherwise) and which part it was.
 """
 
 import json
 import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.arch.serial import spec_to_json
+from alexnet.errors import WeightsError
 from alexnet.preprocess import Preprocessing, extract_views
+from alexnet.weights.check import list_names
 from alexnet.weights.files import MEAN_IMAGE, Weights
 
-CLASSES = "classes"
+SPEC, CLASSES, PREPROCESSING, RECIPE, ERRORS = "spec", "classes", "preprocessing", "recipe", "errors"
 _ROWS_PER_BLOCK = 64
 
 
@@ -53,18 +58,44 @@ def make_probe(weights: Weights, logits: NDArray[np.float32]) -> dict[str, Any]:
     return {"logits": logits.tolist(), "crc32": checksums(weights)}
 
 
+def with_errors(weights: Weights, errors: Sequence[Mapping[str, Any]]) -> Weights:
+    """`weights` with the errors that were measured, which come after the probe, and with their checksum."""
+    probe = weights.probe
+    if probe and "crc32" in probe:
+        probe = {**probe, "crc32": {**probe["crc32"], ERRORS: checksum_of_json(list(errors))}}
+    return replace(weights, errors=tuple(errors), probe=probe)
+
+
 def checksums(weights: Weights) -> dict[str, str]:
-    """The checksum of every tensor by its key, and of the list of classes."""
-    listed = json.dumps([(info.index, info.name, info.wnid) for info in weights.classes])
-    return {key: checksum(tensor) for key, tensor in all_tensors(weights).items()} | {
-        CLASSES: _hex(zlib.crc32(listed.encode()))
+    """The checksum of every tensor by its key, and of every part of the metadata but the probe by its own."""
+    metadata = {
+        SPEC: spec_to_json(weights.spec),
+        CLASSES: [asdict(info) for info in weights.classes],
+        PREPROCESSING: weights.preprocessing.to_json(),
+        RECIPE: weights.recipe,
+        ERRORS: list(weights.errors),
     }
+    tensors = {key: checksum(tensor) for key, tensor in all_tensors(weights).items()}
+    return tensors | {part: checksum_of_json(value) for part, value in metadata.items()}
 
 
 def changed_parts(weights: Weights) -> dict[str, str]:
-    """What has not the checksum that is stored with it, or is gone: its name, and that checksum."""
+    """What has not the checksum that is stored with it, or is gone: its name, and that checksum.
+
+    Raises:
+        WeightsError: some parts have checksums and others have none, so that those could be anything.
+    """
+    if not has_checksums(weights):
+        return {}
     present, stored = checksums(weights), stored_checksums(weights)
+    if without := present.keys() - stored.keys():
+        raise WeightsError(f"its probe has no checksum of {list_names(sorted(without))}; copy the weights again")
     return {name: known for name, known in stored.items() if present.get(name) != known}
+
+
+def has_checksums(weights: Weights) -> bool:
+    """Were the weights saved with checksums? An empty list of them is a damaged one."""
+    return "crc32" in (weights.probe or {})
 
 
 def stored_checksums(weights: Weights) -> dict[str, str]:
@@ -90,6 +121,11 @@ def checksum(tensor: NDArray[np.float32]) -> str:
             rows = rows.copy("K")  # gathered as they lie and then turned, in the cache: a third of the time
         crc = zlib.crc32(np.ascontiguousarray(rows, "<f4").data, crc)
     return _hex(crc)
+
+
+def checksum_of_json(value: Any) -> str:
+    """CRC-32 of a plain value as JSON in one spelling: keys in order, no blanks, ASCII; eight hexadecimal digits."""
+    return _hex(zlib.crc32(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()))
 
 
 def _hex(number: int) -> str:

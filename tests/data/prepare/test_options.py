@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.data.ilsvrc import GROUND_TRUTH
 from alexnet.data.prepare.options import PrepareOptions, check_settings
 from alexnet.errors import InputError
 
@@ -29,3 +30,15 @@ def test_all_that_decides_the_bytes_is_compared() -> None:
     ):
         with pytest.raises(InputError, match="out was begun with"):
             check_settings(begun, other, Path("out"))
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["given", "found beside"])
+def test_a_ground_truth_counts_by_its_content(tmp_path: Path, given: bool) -> None:
+    truth = tmp_path / GROUND_TRUTH
+    options = PrepareOptions(ground_truth=truth if given else None)
+    truth.write_text("1\n2\n")
+    begun = options.settings(str(tmp_path))
+    check_settings(begun, options.settings(str(tmp_path)), Path("out"))
+    truth.write_text("2\n1\n")
+    with pytest.raises(InputError, match="out was begun with ground_truth_sha256"):
+        check_settings(begun, options.settings(str(tmp_path)), Path("out"))

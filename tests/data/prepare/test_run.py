@@ -1,13 +1,16 @@
 import os
 import shutil
+import sqlite3
 import tarfile
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from alexnet.data import statistics as statistics_module
+from alexnet.data.cache import sampled_digest
 from alexnet.data.datasets import open_data
 from alexnet.data.prepare import run as run_module
 from alexnet.data.prepare.report import read_damaged
@@ -190,12 +193,14 @@ def test_odd_files_become_the_picture_a_person_expects_or_are_named(odd_images, 
     assert not found
     assert not damaged
     assert report.odd == {
-        "16-bit": 2,
+        "16-bit": 3,
+        "32-bit": 1,
         "animated": 2,
         "broken-exif": 1,
         "cmyk": 2,
         "exif-rotated": 1,
-        "grayscale": 3,
+        "float": 1,
+        "grayscale": 6,
         "palette": 3,
         "several-pages": 1,
         "sliver": 1,
@@ -260,6 +265,118 @@ def test_a_stopped_preparation_goes_on_to_the_same_bytes(stopped, prepared, dige
     prepared(source, tmp_path / "at-once", shard_images=20)
     assert digests(folder) == digests(tmp_path / "at-once")
     assert not (folder / SCRATCH).exists()
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut", "other"])
+def test_a_shard_that_was_lost_in_between_is_made_again(stopped, prepared, digests, tmp_path: Path, harm: str) -> None:
+    source, folder = stopped
+    first = folder / "train-00000.tar"
+    content = bytearray(first.read_bytes())
+    content[600] ^= 0xFF
+    first.unlink() if harm == "gone" else first.write_bytes(content[:-9] if harm == "cut" else content)
+    assert prepared(source, folder, shard_images=20).num_done == 35 + 20
+    prepared(source, tmp_path / "at-once", shard_images=20)
+    assert digests(folder) == digests(tmp_path / "at-once")  # the statistics too: nothing is counted twice
+
+
+def test_a_shard_that_cannot_be_made_again_as_it_was_is_an_error(stopped, prepared) -> None:
+    source, folder = stopped
+    with closing(sqlite3.connect(folder / SCRATCH / "ledger.sqlite")) as rows, rows:
+        rows.execute("UPDATE shard SET digest = 'of another Pillow' WHERE number = 0")
+    with pytest.raises(DataError, match=r"train-00000\.tar was lost, and cannot be made again as it was; remove"):
+        prepared(source, folder, shard_images=20)
+
+
+@pytest.mark.parametrize("name", ["train-00001.tar", "classes.json", STATISTICS])
+def test_a_finished_folder_that_lacks_a_file_is_an_error(class_folders, prepared, tmp_path: Path, name: str) -> None:
+    source = class_folders(COUNTS)
+    prepared(source, tmp_path / "out", shard_images=20)
+    (tmp_path / "out" / name).unlink()
+    with pytest.raises(DataError, match=f"{name} is gone or has changed since it was prepared; copy it again, or"):
+        prepared(source, tmp_path / "out", shard_images=20)
+
+
+def test_a_finished_folder_that_has_changed_is_an_error(class_folders, prepared, tmp_path: Path) -> None:
+    source = class_folders(COUNTS)
+    prepared(source, tmp_path / "out")
+    with (tmp_path / "out" / "train-00000.tar").open("r+b") as file:
+        file.truncate(5000)
+    with pytest.raises(DataError, match=r"train-00000\.tar is gone or has changed"):
+        prepared(source, tmp_path / "out")
+
+
+def test_a_finished_folder_needs_its_source_no_more(class_folders, prepared, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    class_folders(COUNTS)
+    prepared("photos", tmp_path / "out")
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    assert prepared("photos", tmp_path / "out").num_done == 0
+    with pytest.raises(InputError, match=r"out is the finished preparation of .*photos; use it as it is, or"):
+        prepared("moved", tmp_path / "out")
+
+
+def test_shards_that_were_changed_in_place_have_no_prepared_statistics(class_folders, prepared, tmp_path) -> None:
+    """Where the sampled digest sees nothing: in the middle of a file of several MiB."""
+    prepared(class_folders({"a": 30, "b": 30}), tmp_path / "out", size=400, quality=100)
+    prepared_data = open_data(tmp_path / "out")
+    assert prepared_data.statistics
+    shard = tmp_path / "out" / "train-00000.tar"
+    before = sampled_digest(shard)
+    with shard.open("r+b") as file:
+        file.seek(shard.stat().st_size * 11 // 30)  # between two samples
+        file.write(bytes(1000))
+    assert sampled_digest(shard) == before
+    assert open_data(tmp_path / "out").statistics is None
+    assert open_data(tmp_path / "out").fingerprint != prepared_data.fingerprint  # what is computed is kept by that
+
+
+def test_a_corrected_ground_truth_is_not_ignored_half_way(imagenet, prepared, tmp_path: Path, monkeypatch) -> None:
+    source = imagenet()
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(KeyboardInterrupt):
+            prepared(source, tmp_path / "out")
+    (source / "ILSVRC2012_validation_ground_truth.txt").write_text("450\n449\n442\n442\n450\n449\n")
+    with pytest.raises(InputError, match="was begun with ground_truth_sha256"):
+        prepared(source, tmp_path / "out")
+
+
+def test_a_class_of_faulty_members_only_is_refused_and_shifts_no_label(class_folders, prepared, tmp_path) -> None:
+    source = class_folders({"a": 3, "b": 3, "c": 3})
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as packed:
+        for path in sorted(source.rglob("*.png")):
+            method = zipfile.ZIP_BZIP2 if path.parent.name == "b" else zipfile.ZIP_STORED
+            packed.write(path, path.relative_to(tmp_path), method)
+    with pytest.raises(DataError, match="every image of class b is damaged"):
+        prepared(tmp_path / "photos.zip", tmp_path / "out")
+
+
+def test_names_that_lead_out_decide_no_class_and_are_counted(class_folders, prepared, tmp_path: Path) -> None:
+    archive = pack(class_folders({"a": 3, "b": 3}), tmp_path / "photos.zip")
+    with zipfile.ZipFile(archive, "a") as packed:
+        packed.writestr("../evil/x.png", b"x")
+    report = prepared(archive, tmp_path / "out").report
+    assert (report.classes, report.damaged) == (2, {"unreadable": 1})
+
+
+def test_the_last_member_of_a_name_counts(class_folders, prepared, digests, tmp_path: Path) -> None:
+    source = class_folders({"a": 6, "b": 6})
+    with tarfile.open(tmp_path / "photos.tar", "w") as packed:
+        for path in source.rglob("*.png"):
+            member = tarfile.TarInfo(f"photos/{path.relative_to(source)}")  # what `tar -r` will supersede
+            packed.addfile(member)
+        packed.add(source, "photos")
+    prepared(source, tmp_path / "of-folder")
+    prepared(tmp_path / "photos.tar", tmp_path / "of-tar")
+    for folder in ("of-folder", "of-tar"):
+        (tmp_path / folder / PREPARED).unlink()
+    assert digests(tmp_path / "of-folder") == digests(tmp_path / "of-tar")
+
+
+def test_the_systems_own_files_do_not_fill_a_folder(class_folders, prepared, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".DS_Store").touch()
+    assert prepared(class_folders(COUNTS), tmp_path / "out").num_done == 75
 
 
 def test_a_finished_folder_says_so_and_keeps_its_files(class_folders, prepared, digests, tmp_path: Path) -> None:
@@ -362,7 +479,20 @@ def test_a_ledger_that_cannot_be_written_or_read_is_named(stopped, prepared) -> 
     source, folder = stopped
     ledger = folder / SCRATCH / "ledger.sqlite"
     ledger.write_bytes(b"no database" * 1000)
-    with pytest.raises(RunError, match=r"ledger\.sqlite: file is not a database"):
+    with pytest.raises(RunError, match=r"ledger\.sqlite: damaged \(file is not a database\); remove .*out and give"):
+        prepared(source, folder, shard_images=20)
+
+
+def test_a_ledger_without_space_is_told_from_a_damaged_one(stopped, prepared, monkeypatch) -> None:
+    def full(*_: object) -> None:
+        rows = sqlite3.connect(":memory:")
+        rows.execute("PRAGMA max_page_count = 1")
+        with closing(rows):
+            rows.execute("CREATE TABLE a (b)")
+
+    source, folder = stopped
+    monkeypatch.setattr(run_module.Ledger, "finish", full)
+    with pytest.raises(RunError, match=r"ledger\.sqlite: database or disk is full; free some space"):
         prepared(source, folder, shard_images=20)
 
 

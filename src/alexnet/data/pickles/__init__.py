@@ -15,8 +15,9 @@ from alexnet.errors import DataError
 
 __all__ = ["Span", "load_pickle", "parse_pickle"]
 
-# Ours: a batch of CIFAR-10 has 32,000. An instruction takes up to 64 bytes of memory, so this is also a limit on that.
-MAX_INSTRUCTIONS = 2_000_000
+# Ours: a batch of CIFAR-10 has 32,000. An instruction takes about a microsecond and makes less than a kilobyte, beside
+# bytes of the file, each of which can be copied a few times only (`Machine.raw`). So this limits time and memory.
+MAX_INSTRUCTIONS = 1_000_000
 
 _STOP = b"."
 

@@ -17,7 +17,8 @@ from alexnet.errors import DataError
 Raw = Callable[[Any], memoryview]  # the bytes of a string in the pickle, whatever form it came in
 
 _NUMBERS = re.compile(r"[<>|=]?[biuf][1248]")
-_MAX_DIMS = 64  # NumPy's own limit
+_MAX_DIMS = 8  # ours; batches have two
+_BYTE_ORDERS = ("<", ">", "|", "=")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,8 @@ def find_call(module: str, name: str) -> Call:
     Raises:
         DataError: it is not one of the few names that arrays of numbers need.
     """
+    if type(module) is not str or type(name) is not str:
+        raise DataError("the pickle asks for what has no name; refused, nothing was run")
     call = _CALLS.get(f"{module}.{name}".replace("numpy._core", "numpy.core"))  # NumPy 2 and 1
     if call is None:
         raise DataError(f"the pickle asks for {module:.40}.{name:.40}, which is no array; refused, nothing was run")
@@ -79,28 +82,35 @@ def _array(content: memoryview, dtype: Any, shape: Any, order: Any) -> NDArray[A
     return np.ndarray(shape, dtype, buffer=content, order="F" if order == "F" else "C")
 
 
-def _dtype(_raw: Raw, code: Any, *_flags: Any) -> Unfinished:
-    if not isinstance(code, str) or not _NUMBERS.fullmatch(code):
-        raise DataError(f"the pickle holds an array of {code!r:.40}, not of numbers; refused")
+def _dtype(_raw: Raw, code: Any, _align: Any, _copy: Any) -> Unfinished:
+    if type(code) is not str or not _NUMBERS.fullmatch(code):
+        raise DataError(f"the pickle holds an array of {_spelled(code)}, not of numbers; refused")
     return Unfinished(lambda _, state: _in_byte_order(np.dtype(code), state))
 
 
 def _in_byte_order(dtype: np.dtype[Any], state: Any) -> np.dtype[Any]:
-    _version, order, *parts = state
-    if any(part is not None for part in parts[:3]):  # of structured dtypes
+    _version, order, subarray, names, fields = state[:5]
+    if not subarray is names is fields is None:  # of structured dtypes
         raise DataError("the pickle holds an array of records, not of numbers; refused")
+    if order not in _BYTE_ORDERS:
+        raise DataError("the pickle holds an array of an unknown byte order; refused")
     return dtype.newbyteorder(order)
 
 
-def _encoded(_raw: Raw, text: Any, codec: Any) -> bytes:
+def _encoded(raw: Raw, text: Any, codec: Any) -> bytes:
     """How Python 3 writes bytes into old pickles. Other codecs can expand a few bytes without bound."""
-    if codec != "latin1":
-        raise DataError(f"refused codec {codec!r:.40}")
-    return bytes(text.encode("latin1"))
+    if type(codec) is not str or codec != "latin1":
+        raise DataError(f"the pickle asks for the codec {_spelled(codec)}; refused")
+    return bytes(raw(text))
 
 
 def _empty_bytes(_raw: Raw) -> bytes:
     return b""
+
+
+def _spelled(value: Any) -> str:
+    """For messages. The `repr` of a list that holds another twice, which holds another twice ... has no end."""
+    return repr(value[:40]) if type(value) is str else f"a {type(value).__name__}"
 
 
 def _never_called(*_: Any) -> Any:

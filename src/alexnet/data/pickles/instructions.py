@@ -67,7 +67,10 @@ def _memoize(name: Read) -> Action:
 
 
 def _line_number(machine: Machine) -> int:
-    return int(machine.take_line())
+    number = int(machine.take_line())
+    if not 0 <= number < 2**32:  # as in the binary instructions; larger ones can be chosen to have all the same hash
+        raise DataError("the memo of the pickle has no such place; refused")
+    return number
 
 
 def _last(count: int) -> Read:
@@ -130,9 +133,16 @@ def _update(machine: Machine, items: list[Any]) -> None:
 
 
 def _dict(items: list[Any]) -> dict[Any, Any]:
-    if not all(type(key) in _KEYS for key in items[::2]):
-        raise DataError("the pickle has a dict whose keys are neither text nor numbers; refused")
+    if not all(map(_is_key, items[::2])):
+        raise DataError("the pickle has a dict whose keys are neither names nor small numbers; refused")
     return dict(zip(items[::2], items[1::2], strict=True))
+
+
+def _is_key(value: Any) -> bool:
+    """Large numbers can have all the same hash, long text is slow to compare, deep tuples overflow the stack."""
+    if type(value) is int:
+        return abs(value) < 2**31
+    return type(value) in (str, bytes) and len(value) <= _MAX_KEY_LENGTH
 
 
 def _passed_over(size: int) -> Action:
@@ -154,7 +164,7 @@ def _pop(machine: Machine) -> None:
 
 
 _MAX_OPEN_MARKS = 1000
-_KEYS = {str, bytes, int, float, bool, type(None)}  # the hash of a deep tuple would overflow the stack
+_MAX_KEY_LENGTH = 256  # ours; the longest of the published ones is "batch_label"
 
 READS: Mapping[bytes, Read] = {
     b"N": lambda _: None,

@@ -26,6 +26,7 @@ class Machine:
         self._content = content
         self._position = 0
         self._spans = spans
+        self._encodable = len(content)  # text is named again with two bytes, and would be copied again
 
     def take(self, size: int) -> bytes:
         """The next `size` bytes."""
@@ -56,7 +57,14 @@ class Machine:
         """The bytes of a string of any kind, without a copy where they stand in the file."""
         if isinstance(string, Span):
             return memoryview(self._content)[string.start : string.start + string.size]
-        return memoryview(string.encode("latin1") if isinstance(string, str) else string)
+        if type(string) is str:
+            self._encodable -= len(string)
+            if self._encodable < 0:
+                raise DataError("the pickle has more bytes in its arrays than the file; refused")
+            return memoryview(string.encode("latin1"))
+        if type(string) is not bytes:  # arrays of arrays of arrays ... would overflow the stack when they are freed
+            raise DataError("the pickle has an array of what are no bytes; refused")
+        return memoryview(string)
 
     def close_mark(self) -> list[Any]:
         """All that was pushed since the last mark."""

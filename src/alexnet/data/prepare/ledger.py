@@ -14,7 +14,10 @@ from alexnet.data.trees import Entry, to_bytes, to_text
 
 
 class Shard(NamedTuple):
-    """One that is to be written: images `first` to `last` of the plan; the split's own begin at `split_first`."""
+    """Images `first` to `last` of the plan; the split's own begin at `split_first`.
+
+    `num_images` is what the file holds, and `digest` its name; None of a shard that was never whole.
+    """
 
     id: int
     split: str
@@ -22,6 +25,8 @@ class Shard(NamedTuple):
     first: int
     last: int
     split_first: int
+    num_images: int | None
+    digest: str | None
 
     @property
     def file_name(self) -> str:
@@ -51,31 +56,24 @@ class Ledger:
         """Of the plan, whatever has become of them."""
         return self._count("SELECT count(*) FROM image")
 
-    def num_left(self) -> int:
-        """Images of shards that are not whole yet."""
-        return self._count("SELECT coalesce(sum(last - first + 1), 0) FROM shard WHERE images IS NULL")
-
-    def shards_left(self) -> list[Shard]:
-        """Those that are not whole yet, in order."""
-        return [
-            Shard(*row)
-            for row in self._rows.execute(
-                "SELECT id, split, number, first, last, (SELECT min(first) FROM shard s WHERE s.split = shard.split) "
-                "FROM shard WHERE images IS NULL ORDER BY id"
-            )
-        ]
+    def shards(self) -> list[Shard]:
+        """All of the plan, in order."""
+        rows = self._rows.execute(
+            "SELECT id, split, number, first, last, split_first, images, digest FROM shard "
+            "JOIN (SELECT split, min(first) AS split_first FROM shard GROUP BY split) USING (split) ORDER BY id"
+        )
+        return [Shard(*row) for row in rows]
 
     def jobs(self, shard: Shard) -> Iterator[Job]:
         """The images of a shard, in order."""
         rows = self._rows.execute(
-            "SELECT id, image.label, path, size, modified_ns, archive, offset, packed_size, method, found.label "
+            "SELECT id, image.label, path, size, modified_ns, archive, offset, packed_size, method, crc, fault, "
+            "found.split, found.label "
             "FROM image JOIN found ON found.rowid = entry WHERE id BETWEEN ? AND ? ORDER BY id",
             (shard.first, shard.last),
         )
-        for number, label, path, size, modified_ns, archive, offset, packed_size, method, own_label in rows:
-            entry = Entry(
-                to_text(path), size, modified_ns, archive, offset, packed_size, method, "", shard.split, own_label
-            )
+        for number, label, path, *known in rows:
+            entry = Entry(to_text(path), *known)
             yield Job(f"{shard.split}-{number - shard.split_first:07d}", label, entry)
 
     def finish(self, shard: Shard, result: Shrunk, digest: str) -> None:
@@ -125,10 +123,7 @@ class Ledger:
 
     def digests(self) -> Mapping[str, str]:
         """File name to digest of every shard that has images."""
-        rows = self._rows.execute(
-            "SELECT id, split, number, first, last, first, digest FROM shard WHERE images > 0 ORDER BY id"
-        )
-        return {Shard(*row).file_name: digest for *row, digest in rows}
+        return {shard.file_name: shard.digest for shard in self.shards() if shard.digest}
 
     def empty_classes(self) -> list[int]:
         """Classes that no training image is left of (of data without training images: no image at all)."""

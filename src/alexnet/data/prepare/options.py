@@ -1,12 +1,13 @@
 """What is asked of a preparation."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from alexnet.data.damaged import MOST_DAMAGED
-from alexnet.data.ilsvrc import ClassOrder
+from alexnet.data.ilsvrc import ClassOrder, find_ground_truth
 from alexnet.errors import InputError
 from alexnet.preprocess import Resize
 
@@ -46,7 +47,12 @@ class PrepareOptions:
         return (self.size, self.size) if self.fit == "warp" else self.size
 
     def settings(self, source: str) -> dict[str, Any]:
-        """All that decides the bytes of the result, as plain JSON; what a resumed preparation must share."""
+        """All that decides the bytes of the result, as plain JSON; what a resumed preparation must share.
+
+        A ground truth counts by its content too, whether it was given or lies beside the images.
+        """
+        root = Path(source) if Path(source).is_dir() else Path(source).parent
+        truth = self.ground_truth or find_ground_truth(root)
         return {
             "source": source,
             "size": self.size,
@@ -55,18 +61,28 @@ class PrepareOptions:
             "shard_images": self.shard_images,
             "class_order": self.class_order,
             "ground_truth": str(self.ground_truth.resolve()) if self.ground_truth else None,
+            **({"ground_truth_sha256": digest} if truth and (digest := _sha256(truth)) else {}),
         }
 
 
+def _sha256(ground_truth: Path) -> str | None:
+    """Of a file, or of the one in an unpacked development kit; None where there is none to be read."""
+    path = find_ground_truth(ground_truth) if ground_truth.is_dir() else ground_truth
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path else None
+    except OSError:  # who needs it says so
+        return None
+
+
 def check_settings(found: dict[str, Any], asked: dict[str, Any], where: Path) -> None:
-    """Refuse to go on with another preparation than the one in `where`.
+    """Refuse to go on with another preparation than the one in `where`. What one of them cannot tell is not compared.
 
     Raises:
         InputError: names the first setting that differs.
     """
     for name, value in asked.items():
-        if found.get(name) != value:
+        if name in found and found[name] != value:
             raise InputError(
-                f"{where} was begun with {name} {json.dumps(found.get(name))}, not {json.dumps(value)}; "
+                f"{where} was begun with {name} {json.dumps(found[name])}, not {json.dumps(value)}; "
                 "give the same again, or choose another folder"
             )

@@ -24,7 +24,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 # Names that people gave are blobs: not all of them are UTF-8.
 _SCHEMA = """
 CREATE TABLE found (path BLOB, size INT, modified_ns INT, archive INT, offset INT, packed_size INT, method INT,
-                    split TEXT, label INT);
+                    crc INT, fault TEXT, split TEXT, label INT);
 CREATE TABLE placed (entry INT, split TEXT, class BLOB, draw REAL, shuffle BLOB);
 CREATE TABLE class (name BLOB PRIMARY KEY, label INT);
 CREATE TABLE image (id INTEGER PRIMARY KEY, split TEXT, label INT, entry INT);
@@ -51,12 +51,13 @@ def write_plan(
     with write_whole(path) as part, closing(sqlite3.connect(part)) as plan:
         plan.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _SCHEMA)
         shape = TreeShape()
-        plan.executemany("INSERT INTO found VALUES (?,?,?,?,?,?,?,?,?)", _found(source, plan, shape, say))
+        plan.executemany("INSERT INTO found VALUES (?,?,?,?,?,?,?,?,?,?,?)", _found(source, plan, shape, say))
         if isinstance(source, LabelledImages):
             classes = source.classes
             _place(plan, lambda entry: (Place(entry.split, str(entry.label)), entry.path))
             names = [str(info.index) for info in classes]
         else:
+            _keep_last(plan)
             classes = _place_tree(plan, shape, where, options)
             names = [folder_name(info) for info in classes]
         plan.executemany("INSERT INTO class VALUES (?, ?)", zip(map(to_bytes, names), range(len(names)), strict=True))
@@ -78,14 +79,19 @@ def _found(
     said = monotonic()
     for entry in source.entries():
         path = to_bytes(entry.path)
-        if entry.fault:
+        if ".." in entry.path.split("/"):  # says nothing of classes, unlike the names of other faulty entries
             plan.execute("INSERT INTO damaged VALUES (?, 'unreadable', ?)", (path, entry.fault))
             continue
         shape.see(entry.path)
-        yield path, *entry[1:7], entry.split, entry.label
+        yield path, *entry[1:]
         if monotonic() - said >= _SECONDS_BETWEEN_LINES:
             said = monotonic()
             say(f"prepare: {shape.images:,} images found so far")
+
+
+def _keep_last(plan: sqlite3.Connection) -> None:
+    """Of several members of one name, which an archive that was added to may have, the last, as unpacking would."""
+    plan.execute("DELETE FROM found WHERE rowid NOT IN (SELECT max(rowid) FROM found GROUP BY path)")
 
 
 def _entries(plan: sqlite3.Connection) -> Iterator[Entry]:

@@ -7,10 +7,12 @@ any; `prepared.json`, written last, says that all is there.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 from alexnet.atomic import write_whole
+from alexnet.data.cache import sampled_digest
 from alexnet.data.damaged import ALWAYS_BORNE
 from alexnet.data.prepare.ledger import Ledger
 from alexnet.data.prepare.shrink import Damaged
@@ -50,6 +52,13 @@ class Report:
         with write_whole(folder / PREPARED) as part:
             part.write_text(json.dumps({"format": _FORMAT, **vars(self)}, indent=2) + "\n", encoding="ascii")
 
+    def spoilt(self, folder: Path) -> str | None:
+        """The first file of the preparation that is gone, or a shard that is not as it was; None if all is well."""
+        tables = [CLASSES, *([STATISTICS] if self.images.get("train") else [])]
+        lost = (name for name in tables if not (folder / name).is_file())
+        changed = (name for name, digest in self.shards.items() if not is_as_written(folder / name, digest))
+        return next(chain(lost, changed), None)
+
     @classmethod
     def load(cls, folder: Path) -> Self | None:
         """What `save` wrote; None where it has not.
@@ -67,6 +76,11 @@ class Report:
             return cls(**values)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise DataError(f"{path}: not written by this version of alexnet prepare ({error})") from None
+
+
+def is_as_written(shard: Path, digest: str) -> bool:
+    """Whether the file of a shard is there and still has this digest."""
+    return shard.is_file() and sampled_digest(shard) == digest
 
 
 def check_result(ledger: Ledger, folder: Path, max_damaged: float) -> None:

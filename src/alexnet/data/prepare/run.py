@@ -17,18 +17,19 @@ from alexnet.data.prefetch import prefetch
 from alexnet.data.prepare.ledger import Ledger, Shard
 from alexnet.data.prepare.options import PrepareOptions, check_settings
 from alexnet.data.prepare.plan import write_plan
-from alexnet.data.prepare.report import Report, check_result, write_results
+from alexnet.data.prepare.report import Report, check_result, is_as_written, write_results
 from alexnet.data.prepare.shrink import Job, Shrunk, shrink
 from alexnet.data.prepare.sources import Source, open_source
 from alexnet.data.prepared import PREPARED, SCRATCH
 from alexnet.data.shards import write_shard
 from alexnet.data.statistics import PixelSums
-from alexnet.data.trees import FolderTree
+from alexnet.data.trees import FolderTree, is_hidden
 from alexnet.errors import DataError, InputError, RunError
-from alexnet.lock import LOCK_FILE, hold
+from alexnet.lock import hold
 from alexnet.preprocess import canvas_size
 
 _LEDGER = "ledger.sqlite"
+_DISK_ERRORS = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN)
 _IMAGES_PER_JOB = 32  # ours: a worker's piece of work, a few tenths of a second
 
 
@@ -62,13 +63,15 @@ def prepare(where: str, folder: Path, options: PrepareOptions, watcher: Watcher,
         OSError, RunError: the disk is full, the folder cannot be written.
     """
     start = monotonic()
-    where = str(Path(where).resolve()) if Path(where).exists() else where
+    known = Path(where).exists()  # else the name of a data set, or of a source that is gone
+    place = str(Path(where).resolve())
+    where = place if known else where
     _check_apart(Path(where), folder)
     _check_unused(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with hold(folder):
         if report := Report.load(folder):
-            check_settings(dict(report.settings), options.settings(where), folder)
+            _check_finished(report, folder, options, place if report.settings.get("source") == place else where)
             _discard(folder / SCRATCH)
             return Prepared(report, 0, monotonic() - start)
         remove_leftovers(folder)
@@ -77,9 +80,10 @@ def prepare(where: str, folder: Path, options: PrepareOptions, watcher: Watcher,
         remove_leftovers(scratch)
         source = open_source(where, scratch)
         with _named(scratch / _LEDGER), _open_ledger(scratch / _LEDGER, source, where, options, watcher) as ledger:
-            num_left = ledger.num_left()
+            left = [shard for shard in ledger.shards() if not _is_whole(shard, folder)]
+            num_left = sum(shard.last - shard.first + 1 for shard in left)
             with watcher.progress("prepare", num_left, "images") as advance:
-                for shard in ledger.shards_left():
+                for shard in left:
                     _make_shard(shard, ledger, source, folder, options, workers, advance)
             check_result(ledger, folder, options.max_damaged)
             report = write_results(ledger, folder)
@@ -99,17 +103,40 @@ def _check_unused(folder: Path) -> None:
     if blocking:
         raise InputError(f"{blocking} is a file, not a folder to write into; choose another one")
     held = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if held - {LOCK_FILE} and not held & {SCRATCH, PREPARED}:
+    if not all(map(is_hidden, held)) and not held & {SCRATCH, PREPARED}:
         raise InputError(f"{folder} already holds other files; choose a new folder")
+
+
+def _check_finished(report: Report, folder: Path, options: PrepareOptions, where: str) -> None:
+    """Refuse a finished folder of something else, or one that is no longer as it was. The source need not be there.
+
+    Raises:
+        InputError: another source or setting.
+        DataError: a file is gone, or a shard has changed.
+    """
+    source = report.settings.get("source")
+    if source != where:
+        raise InputError(
+            f"{folder} is the finished preparation of {source}; use it as it is, or choose another folder for {where}"
+        )
+    check_settings(dict(report.settings), options.settings(where), folder)
+    if spoilt := report.spoilt(folder):
+        raise DataError(
+            f"{folder / spoilt} is gone or has changed since it was prepared; copy it again, "
+            f"or remove {folder} and give the same command"
+        )
 
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """SQLite's errors with the file that they are about; a full disk is the likeliest by far."""
+    """SQLite's errors with the file that they are about, and what to do: a full disk is the likeliest by far."""
     try:
         yield
     except sqlite3.Error as error:
-        raise RunError(f"{path}: {error}; free some space, then the same command goes on") from None
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_ERRORS:
+            raise RunError(f"{path}: {error}; free some space there, then the same command goes on") from None
+        folder = path.parent.parent
+        raise RunError(f"{path}: damaged ({error}); remove {folder} and give the same command again") from None
 
 
 def _open_ledger(path: Path, source: Source, where: str, options: PrepareOptions, watcher: Watcher) -> Ledger:
@@ -127,6 +154,11 @@ def _open_ledger(path: Path, source: Source, where: str, options: PrepareOptions
             f"undo that, or remove {folder} and begin again"
         )
     return ledger
+
+
+def _is_whole(shard: Shard, folder: Path) -> bool:
+    """Whether it was finished and its file, if it has images at all, is there as it was then."""
+    return shard.num_images is not None and (not shard.digest or is_as_written(folder / shard.file_name, shard.digest))
 
 
 def _make_shard(
@@ -150,7 +182,13 @@ def _make_shard(
     path = folder / shard.file_name
     if write_shard(path, samples()) == 0:  # all are damaged: readers refuse a shard without images
         path.unlink()
-    ledger.finish(shard, total, sampled_digest(path) if total.num_images else "")
+    digest = sampled_digest(path) if total.num_images else ""
+    if shard.digest is None:
+        ledger.finish(shard, total, digest)
+    elif digest != shard.digest:  # its images are counted already, and belong to other bytes
+        raise DataError(
+            f"{path} was lost, and cannot be made again as it was; remove {folder} and give the same command again"
+        )
 
 
 def _pieces(jobs: Iterator[Job]) -> Iterator[list[Job]]:

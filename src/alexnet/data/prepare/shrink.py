@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from alexnet.data.images import open_image
+from alexnet.data.images import open_header, open_image
 from alexnet.data.odd import oddities
 from alexnet.data.prepare.options import PrepareOptions
 from alexnet.data.prepare.sources import Source
@@ -109,7 +109,7 @@ def _shrink_each(source: Source, options: PrepareOptions, jobs: Sequence[Job], d
 
 
 def _decode(jpeg: bytes) -> NDArray[np.uint8]:
-    return np.asarray(Image.open(BytesIO(jpeg))).transpose(2, 0, 1)
+    return np.asarray(open_header(BytesIO(jpeg))).transpose(2, 0, 1)
 
 
 def _to_jpeg(pixels: NDArray[np.uint8], quality: int) -> bytes:

@@ -2,11 +2,9 @@
 
 import gzip
 import io
-import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -14,16 +12,13 @@ from PIL import Image
 
 from alexnet.atomic import write_whole
 from alexnet.data.archives import TarTree, ZipTree
-from alexnet.data.cifar import META
-from alexnet.data.datasets import is_shard, open_data
+from alexnet.data.datasets import holds_samples, is_packed, open_data
+from alexnet.data.distributed import IMAGE_ARCHIVES, find_archives
 from alexnet.data.splits import ClassInfo, DataSet, EncodedSplit
 from alexnet.data.trees import Entry, FolderTree
-from alexnet.errors import DataError, ShardError
+from alexnet.errors import DataError
 
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
-
-_ILSVRC = {"ILSVRC2012_img_train.tar": "train", "ILSVRC2012_img_val.tar": "val"}
-_LOOKED_AT = 1000  # members of an archive that decide whether it is a shard
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
 
 
 class Source(Protocol):
@@ -96,42 +91,26 @@ def open_source(where: str, scratch: Path) -> Source:
     path = Path(where)
     if path.is_dir():
         return _open_directory(path)
-    if path.name in _ILSVRC:
-        return TarTree(path, _ILSVRC[path.name])
+    if path.name in IMAGE_ARCHIVES:
+        return TarTree(path, IMAGE_ARCHIVES[path.name])
     if not path.is_file() or not path.name.endswith(ARCHIVE_SUFFIXES):
         return LabelledImages(open_data(where))
     if zipfile.is_zipfile(path):
         return ZipTree(path)
-    if _is_shard(path):
+    if holds_samples(path):
         return LabelledImages(open_data(where))
     return TarTree(_unpacked(path, scratch) if _is_gzipped(path) else path)
 
 
 def _open_directory(path: Path) -> Source:
-    packed: list[Source] = [
-        TarTree(archive, top)
-        for name, top in _ILSVRC.items()
-        if (archive := path / name).is_file() and not (path / top).is_dir()
-    ]
-    if packed:
-        return SeveralTrees([FolderTree(path), *packed])  # one of the two may be unpacked already
-    if (path / META).is_file() or any(is_shard(entry) for entry in path.iterdir()):
-        return LabelledImages(open_data(path))
-    return FolderTree(path)
+    if archives := find_archives(path):
+        return SeveralTrees([FolderTree(path), *(TarTree(archive, top) for archive, top in archives.items())])
+    return LabelledImages(open_data(path)) if is_packed(path) else FolderTree(path)
 
 
 def _is_gzipped(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(2) == b"\x1f\x8b"  # RFC 1952
-
-
-def _is_shard(path: Path) -> bool:
-    """Whether one of its first members is the class of an image."""
-    try:
-        with tarfile.open(path, "r|*") as archive:
-            return any(member.name.lower().endswith(".cls") for member in islice(archive, _LOOKED_AT))
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise ShardError(f"{path}: not a tar or zip archive, or a damaged one ({error}); copy it again") from None
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:
