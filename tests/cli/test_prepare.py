@@ -1,6 +1,5 @@
 import hashlib
 import json
-import os
 import random
 import signal
 import subprocess
@@ -134,16 +133,16 @@ def test_a_process_killed_at_random_moments_goes_on_to_the_same_bytes(many: Path
 def test_ctrl_c_says_that_the_same_command_goes_on_and_a_second_process_is_refused(many: Path, tmp_path: Path) -> None:
     with start(many, tmp_path / "out") as process:
         wait_for(tmp_path / "out", 2, process)
+        process.send_signal(signal.SIGSTOP)  # it must not be done before the second has started
         with start(many, tmp_path / "out") as second:
             _, errors = second.communicate()
-            if process.poll() is None:  # else the first was quicker than the second could start
-                assert second.returncode == 2
-                assert b"another process is already writing into" in errors
-        os.kill(process.pid, signal.SIGINT)
+        assert second.returncode == 2
+        assert b"another process is already writing into" in errors
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
         shown, errors = process.communicate()
-    if process.returncode:
-        assert (process.returncode, shown) == (130, b"")
-        assert errors == b"alexnet: interrupted; the same command goes on from the last whole shard\n"
+    assert (process.returncode, shown) == (130, b"")
+    assert errors == b"alexnet: interrupted; the same command goes on from the last whole shard\n"
     with start(many, tmp_path / "out") as process:
         process.communicate()
     assert sum(map(len, open_data(tmp_path / "out").splits.values())) == 159
@@ -171,3 +170,19 @@ def test_archives_of_other_things_beside_the_images_do_not_matter(run, photos: P
     (photos / "annotations.tar.gz").write_bytes(b"boxes")
     (photos / "val").rename(photos / "valid")
     assert run("prepare", photos, tmp_path / "out", *QUICK, "--json").json["images"] == {"train": 12, "val": 12}
+
+
+def test_what_cannot_be_prepared_leaves_no_folder_behind(run, tmp_path: Path) -> None:
+    for source in (tmp_path / "nothing", tmp_path / "empty"):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        assert run("prepare", source, tmp_path / "out").status == 2
+        assert not (tmp_path / "out").exists()
+
+
+def test_other_files_are_counted_by_suffix(run, photos: Path, tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt", "README"):
+        (photos / "train" / "blue" / name).write_text("words")
+    finished = run("prepare", photos, tmp_path / "out", "--size", "16")
+    assert finished.status == 0
+    assert "no images by their names: 1 without a suffix, 2 .txt" in finished.stdout
+    assert json.loads((tmp_path / "out/prepared.json").read_text())["passed_over"] == {".txt": 2, "": 1}

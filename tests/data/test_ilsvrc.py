@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from alexnet.data.datasets import open_data
 from alexnet.data.ilsvrc import (
@@ -132,3 +133,15 @@ def test_an_unreadable_ground_truth_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.txt", tmp_path / "kit.tar.gz"):
         with pytest.raises(DataError, match=rf"{path.name}: no ground truth that can be read"):
             read_ground_truth(path)
+
+
+def test_labels_of_other_classes_than_those_of_train_are_refused(tmp_path: Path) -> None:
+    """A ground truth of other images would otherwise leave a validation split without one."""
+    for wnid in ("n01440764", "n01443537"):
+        (tmp_path / "train" / wnid).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "train" / wnid / "0.png")
+    (tmp_path / "val").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "val/ILSVRC2012_val_00000001.JPEG", format="JPEG")
+    (tmp_path / "ILSVRC2012_validation_ground_truth.txt").write_text("1\n")
+    with pytest.raises(DataError, match="are none of those of train"):
+        open_data(tmp_path)

@@ -88,7 +88,10 @@ def _print(report: "Report", dst: Path, rate: str) -> None:
         print_table({"odd files": "left", "images": "right", "what was done": "left"}, rows)
         print()
     if report.unlabelled:
-        print(f"{report.unlabelled:,} images lie in no class folder and were passed over")
+        print(f"{report.unlabelled:,} images have no class (no folder of it, or none among those of train): left out")
+    if report.passed_over:
+        others = (f"{count:,} {suffix or 'without a suffix'}" for suffix, count in sorted(report.passed_over.items()))
+        print(f"no images by their names: {', '.join(others)}")
     counts = ", ".join(f"{split} {count:,}" for split, count in report.images.items())
     print(f"{dst}: {counts} images of {report.classes:,} classes in {len(report.shards):,} shards, {rate}")
 

@@ -109,6 +109,12 @@ def find_classes(
     if places and all(split != "train" for split, _ in places):
         _check_no_empty_training(root)
     every = set().union(*by_split.values()) or set(imagenet_classes() if layout.flat_labels else ())
+    flat = {name for split, name in places if split == "val"} if layout.flat_labels else set()
+    if flat and flat.isdisjoint(every):
+        raise DataError(
+            f"{root}: the validation classes of the ground truth ({min(flat)} ...) are none of those "
+            f"of train ({min(every)} ...); name the right one with --ground-truth, or remove val"
+        )
     if not every:
         others = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in sorted(passed_over.items()))
         raise DataError(

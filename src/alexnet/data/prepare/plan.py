@@ -16,7 +16,7 @@ from alexnet.data.layout import Place, TreeShape
 from alexnet.data.prepare.options import PrepareOptions
 from alexnet.data.prepare.sources import LabelledImages, Source
 from alexnet.data.splits import ClassInfo
-from alexnet.data.trees import Entry, to_bytes, to_text
+from alexnet.data.trees import Entry, FolderTree, to_bytes, to_text
 
 _ORDER_SEED = 2012  # ours; sequential readers see the images in this order
 _SECONDS_BETWEEN_LINES = 10.0
@@ -68,6 +68,7 @@ def write_plan(
             "fingerprint": source.fingerprint(_entries(plan)),
             "classes": [{"index": info.index, "wnid": info.wnid, "name": info.name} for info in classes],
             "unlabelled": unlabelled,
+            "passed_over": dict(source.passed_over) if isinstance(source, FolderTree) else {},
         }
         plan.executemany("INSERT INTO fact VALUES (?, ?)", ((name, json.dumps(value)) for name, value in facts.items()))
         plan.commit()

@@ -24,7 +24,10 @@ _FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What was made of what. `odd` and `damaged` count images by kind; `shards` has the digest of every file."""
+    """What was made of what. `odd` and `damaged` count images by kind; `shards` has the digest of every file.
+
+    `unlabelled` images have no class; `passed_over` counts, in folders, the files that are no images by their suffix.
+    """
 
     settings: Mapping[str, Any]
     images: Mapping[str, int]
@@ -32,6 +35,7 @@ class Report:
     odd: Mapping[str, int]
     damaged: Mapping[str, int]
     unlabelled: int
+    passed_over: Mapping[str, int]
     shards: Mapping[str, str]
 
     @classmethod
@@ -44,6 +48,7 @@ class Report:
             odd=ledger.odd_kinds(),
             damaged=ledger.damaged_kinds(),
             unlabelled=ledger.fact("unlabelled"),
+            passed_over=ledger.fact("passed_over"),
             shards=ledger.digests(),
         )
 

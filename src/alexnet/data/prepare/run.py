@@ -68,8 +68,7 @@ def prepare(where: str, folder: Path, options: PrepareOptions, watcher: Watcher,
     where = place if known else where
     _check_apart(Path(where), folder)
     _check_unused(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with hold(folder):
+    with _folder_if_of_use(folder), hold(folder):
         if report := Report.load(folder):
             _check_finished(report, folder, options, place if report.settings.get("source") == place else where)
             _discard(folder / SCRATCH)
@@ -89,6 +88,19 @@ def prepare(where: str, folder: Path, options: PrepareOptions, watcher: Watcher,
             report = write_results(ledger, folder)
         _discard(scratch)
     return Prepared(report, num_left, monotonic() - start)
+
+
+@contextmanager
+def _folder_if_of_use(folder: Path) -> Iterator[None]:
+    """Make the folder; take it away again where what was asked for failed before anything was planned."""
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if is_new and not (folder / SCRATCH / _LEDGER).exists():
+            _discard(folder)
+        raise
 
 
 def _check_apart(source: Path, folder: Path) -> None:
