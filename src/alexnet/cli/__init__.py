@@ -1,6 +1,5 @@
 """The command line: one file a verb, which parses and prints. Every failure is one line and an exit status."""
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import typer
 
 import alexnet
 from alexnet.cli.failures import describe_failure
-from alexnet.cli.progress import say
+from alexnet.cli.progress import discard, say
 from alexnet.errors import UnknownNameError
 
 # Verb to the module that holds a function of the same name and an EXAMPLE, in the order of the help.
@@ -107,8 +106,8 @@ def _replace_what_the_terminal_cannot_show() -> None:
 
 
 def _discard_what_stdout_refuses() -> None:
-    """On a full disk or a closed pipe the interpreter would otherwise fail on the same bytes once more at its end."""
+    """On a full disk or a closed pipe."""
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout)

@@ -1,10 +1,11 @@
 """How far long work is: a bar on a terminal, a line now and then elsewhere, always on stderr."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -21,8 +22,16 @@ class Advance(Protocol):
 
 def say(line: str) -> None:
     """Print a line on stderr. Nobody may be there to read it (`2>&1 | head`): the work does not end for that."""
-    with suppress(OSError):
+    try:
         print(line, file=sys.stderr, flush=True)
+    except OSError:
+        discard(sys.stderr)
+
+
+def discard(stream: TextIO) -> None:
+    """Drop what `stream` refuses to take, now and later: the interpreter would fail on the same bytes at its end."""
+    with suppress(OSError):  # a stream without a file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def progress(description: str, total: int, unit: str) -> AbstractContextManager[Advance]:
