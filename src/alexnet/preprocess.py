@@ -20,6 +20,7 @@ from alexnet.data.images import open_image
 from alexnet.errors import InputError
 
 __all__ = [
+    "INTERPOLATION",
     "Preprocessing",
     "View",
     "Window",
@@ -45,6 +46,10 @@ FILTERS: Mapping[str, Image.Resampling] = {
 
 
 LARGEST_CANVAS = 4096  # pixels a side. Ours: beyond any net of images, and what a hundred megabytes hold
+
+
+# Antialiased by Pillow. What training draws with and prepared images are drawn with: they are to be the same pixels.
+INTERPOLATION = "bilinear"
 
 
 class Window(NamedTuple):

@@ -1,4 +1,7 @@
+from io import BytesIO
+
 import pytest
+from PIL import Image
 
 from alexnet.data.odd import DAMAGED, ODD, oddities
 
@@ -40,3 +43,10 @@ def test_what_is_no_image_is_not_odd(content: bytes) -> None:
 @pytest.mark.parametrize(("highest", "kinds"), [(b"65535", ("16-bit",)), (b"1023", ("16-bit",)), (b"255", ())])
 def test_colours_of_more_than_8_bits_are_told_in_a_ppm(highest: bytes, kinds: tuple[str, ...]) -> None:
     assert oddities(b"P6 1 1 " + highest + b"\n" + bytes(6), "a.ppm") == kinds
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".jpe", ".jfif"])
+def test_every_suffix_of_a_jpeg_file_is_a_right_one(suffix: str) -> None:
+    file = BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG")
+    assert oddities(file.getvalue(), f"photo{suffix}") == ()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import alexnet
-from alexnet.cli.failures import describe_failure
+from alexnet.cli.failures import INTERRUPTED, describe_failure
 from alexnet.cli.progress import discard, say
 from alexnet.errors import UnknownNameError
 
@@ -29,7 +29,6 @@ VERBS = {
 }
 
 DEBUG = "--debug"
-INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

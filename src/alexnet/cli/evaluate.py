@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, ClassOrder, Engine, GroundTruth, Workers
 from alexnet.cli.output import AsJson, print_json
-from alexnet.cores import usable_cores
 
 if TYPE_CHECKING:
     from alexnet.evaluate import Evaluation
@@ -22,17 +22,11 @@ def evaluate(
     more_weights: Annotated[list[str] | None, typer.Argument(help="More of the ensemble.", metavar="W")] = None,
     views: Annotated[Literal["center", "ten"], typer.Option(help="One crop an image, or the paper's ten.")] = "center",
     split: Annotated[str | None, typer.Option(help="train, val or test.", show_default="val, else test")] = None,
-    ground_truth: Annotated[
-        Path | None, typer.Option(help="Labels of ILSVRC's flat validation images.", show_default="found beside them")
-    ] = None,
-    class_order: Annotated[
-        Literal["sorted", "devkit"], typer.Option(help="Classes by WordNet id, or as in the 2012 development kit.")
-    ] = "sorted",
-    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 128,
-    workers: Annotated[
-        int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")
-    ] = usable_cores(),
+    ground_truth: GroundTruth = None,
+    class_order: ClassOrder = "sorted",
+    engine: Engine = "auto",
+    batch_size: BatchSize = BATCH_SIZE,
+    workers: Workers = WORKERS,
     json: AsJson = False,
 ) -> None:
     """Measure top-1 and top-5 error and loss of weights on a data set."""

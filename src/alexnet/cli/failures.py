@@ -5,6 +5,7 @@ import errno
 from alexnet.errors import AlexNetError
 
 FAILED_RUN, BAD_INPUT = 1, 2
+INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 _OF_THE_MACHINE = {
     errno.ENOSPC: "no space left on the disk; free some or write elsewhere",

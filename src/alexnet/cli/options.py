@@ -1,6 +1,7 @@
-"""Options of verbs that look at the images of a collection through a net's layers."""
+"""Options that several verbs share."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,6 +11,12 @@ Weights = Annotated[str, typer.Option(help="A run folder or a file.")]
 Split = Annotated[str | None, typer.Option(help="train, val or test.", show_default="all in turn")]
 Engine = Annotated[str, typer.Option(help="auto or torch.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images at a time.")]
+GroundTruth = Annotated[
+    Path | None, typer.Option(help="Labels of ILSVRC's flat validation images.", show_default="found beside them")
+]
+ClassOrder = Annotated[
+    Literal["sorted", "devkit"], typer.Option(help="Classes by WordNet id, or as in the 2012 development kit.")
+]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")]
 
 BATCH_SIZE, WORKERS = 128, usable_cores()

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from alexnet.cli.failures import BAD_INPUT, describe_failure
+from alexnet.cli.progress import say
 from alexnet.errors import ImageError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -53,6 +54,6 @@ def report_errors(errors: Sequence[tuple[str, ImageError]]) -> None:
         typer.Exit: there were some.
     """
     for _, error in errors:
-        print(f"alexnet: error: {describe_failure(error)[0]}", file=sys.stderr)
+        say(f"alexnet: error: {describe_failure(error)[0]}")
     if errors:
         raise typer.Exit(BAD_INPUT)

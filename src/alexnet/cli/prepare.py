@@ -1,13 +1,15 @@
 """`alexnet prepare SRC DST`."""
 
-import sys
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from alexnet.cli.failures import INTERRUPTED
+from alexnet.cli.options import ClassOrder, GroundTruth
 from alexnet.cli.output import AsJson, print_json, print_table
+from alexnet.cli.progress import say
 from alexnet.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = "imagenet imagenet-256"
 
-NUM_NAMED, INTERRUPTED = 10, 130
+NUM_NAMED = 10
 
 
 def prepare(
@@ -29,12 +31,8 @@ def prepare(
     ] = "center",
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG files.")] = 95,
     shard_images: Annotated[int, typer.Option(min=1, help="Images a shard: what an interruption may cost.")] = 2000,
-    ground_truth: Annotated[
-        Path | None, typer.Option(help="Labels of ILSVRC's flat validation images.", show_default="found beside them")
-    ] = None,
-    class_order: Annotated[
-        Literal["sorted", "devkit"], typer.Option(help="Classes by WordNet id, or as in the 2012 development kit.")
-    ] = "sorted",
+    ground_truth: GroundTruth = None,
+    class_order: ClassOrder = "sorted",
     max_damaged: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of damaged images to go on without; ten always are.")
     ] = 0.01,
@@ -58,7 +56,7 @@ def prepare(
     try:
         done = run(src, dst, options, Watcher(), workers)
     except KeyboardInterrupt:
-        print("alexnet: interrupted; the same command goes on from the last whole shard", file=sys.stderr)
+        say("alexnet: interrupted; the same command goes on from the last whole shard")
         raise typer.Exit(INTERRUPTED) from None
     report = done.report
     _name_damaged(report, dst)
@@ -82,6 +80,7 @@ def prepare(
 
 def _print(report: "Report", dst: Path, rate: str) -> None:
     from alexnet.data.odd import DAMAGED, ODD
+    from alexnet.data.trees import list_suffixes
 
     if found := {**report.odd, **report.damaged}:
         rows = [(kind, f"{found[kind]:,}", done) for kind, done in {**ODD, **DAMAGED}.items() if kind in found]
@@ -90,8 +89,7 @@ def _print(report: "Report", dst: Path, rate: str) -> None:
     if report.unlabelled:
         print(f"{report.unlabelled:,} images have no class (no folder of it, or none among those of train): left out")
     if report.passed_over:
-        others = (f"{count:,} {suffix or 'without a suffix'}" for suffix, count in sorted(report.passed_over.items()))
-        print(f"no images by their names: {', '.join(others)}")
+        print(f"no images by their names: {list_suffixes(report.passed_over)}")
     counts = ", ".join(f"{split} {count:,}" for split, count in report.images.items())
     print(f"{dst}: {counts} images of {report.classes:,} classes in {len(report.shards):,} shards, {rate}")
 
@@ -103,6 +101,6 @@ def _name_damaged(report: "Report", dst: Path) -> None:
 
     total = sum(report.damaged.values())
     for each in islice(read_damaged(dst), NUM_NAMED):
-        print(f"left out: {each.path if each.path.isprintable() else ascii(each.path)}: {each.reason}", file=sys.stderr)
+        say(f"left out: {each.path if each.path.isprintable() else ascii(each.path)}: {each.reason}")
     if total > NUM_NAMED:
-        print(f"... {total:,} in all; {dst / DAMAGED} lists them", file=sys.stderr)
+        say(f"... {total:,} in all; {dst / DAMAGED} lists them")

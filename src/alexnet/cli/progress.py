@@ -5,19 +5,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, TextIO
+
+from alexnet.train.observer import Advance
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
-
-
-class Advance(Protocol):
-    """What the work calls as it gets on."""
-
-    def __call__(self, count: int = 1, note: str = "") -> None:
-        """`count` more are done; `note` is shown at the end, such as the loss."""
 
 
 def say(line: str) -> None:

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from alexnet.cli.options import WORKERS, Workers
 from alexnet.cli.output import AsJson, print_json
 from alexnet.cli.progress import Watcher
-from alexnet.cores import usable_cores
 
 EXAMPLE = "photos --net krizhevsky-145 --epochs 10"
 
@@ -39,9 +39,7 @@ def train(
         Literal["auto", "fp32", "bf16"] | None, typer.Option(help="Of products; auto: bf16 where it is fast.")
     ] = None,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")] = "auto",
-    workers: Annotated[
-        int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")
-    ] = usable_cores(),
+    workers: Workers = WORKERS,
     seed: Annotated[int | None, typer.Option(min=0, help="Of all randomness; default: 0.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     limit_train_batches: Annotated[int | None, typer.Option(min=1, help="Steps an epoch at most.")] = None,

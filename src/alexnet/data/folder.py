@@ -15,7 +15,7 @@ from alexnet.data.ilsvrc import ClassOrder, folder_name, imagenet_classes, order
 from alexnet.data.images import open_image
 from alexnet.data.layout import SPLITS, Layout, Place, TreeShape, split_of
 from alexnet.data.splits import ClassInfo, DataSet, Split, check_classes
-from alexnet.data.trees import FolderTree, fingerprint
+from alexnet.data.trees import FolderTree, fingerprint, list_suffixes
 from alexnet.errors import DataError, InputError
 
 HELD_OUT_SHARE = 0.1
@@ -116,7 +116,7 @@ def find_classes(
             f"of train ({min(every)} ...); name the right one with --ground-truth, or remove val"
         )
     if not every:
-        others = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in sorted(passed_over.items()))
+        others = list_suffixes(passed_over)
         raise DataError(
             f"{root}: no images in class folders; expected {root.name}/CLASS/IMAGE.jpg, one folder a class"
             + (f" (files that are no images by their names: {others})" if others else "")

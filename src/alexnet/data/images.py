@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Literal, NoReturn
 
@@ -15,10 +16,17 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 from alexnet.errors import ImageError
 
 # All that is ever decoded, whatever a file is called: some of Pillow's other formats run programs (EPS: Ghostscript).
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF", "TIFF", "AVIF")
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".gif", ".tif", ".tiff"}
-)
+FORMATS: Mapping[str, tuple[str, ...]] = {  # to the suffixes of their files
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp",),
+    "PPM": (".ppm", ".pgm"),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (),
+}
+SUFFIXES = frozenset(chain.from_iterable(FORMATS.values()))
 
 _PILLOW_MODULES = re.compile(r"PIL\.")
 

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from alexnet.data.images import UPRIGHT, number_kind, open_header, orientation
+from alexnet.data.images import FORMATS, UPRIGHT, number_kind, open_header, orientation
 
 # Kind to what is done about it, in the order of reports.
 ODD: Mapping[str, str] = {
@@ -35,16 +35,7 @@ DAMAGED: Mapping[str, str] = {
 
 SLIVER = 20  # ours: so many times longer than wide; the central square is then 5 % of the picture at most
 
-_FORMATS: Mapping[str, tuple[str, ...]] = {
-    "JPEG": (".jpg", ".jpeg"),
-    "MPO": (".jpg", ".jpeg"),  # what many cameras write: a JPEG file with a second picture after it
-    "PNG": (".png",),
-    "WEBP": (".webp",),
-    "BMP": (".bmp",),
-    "PPM": (".ppm", ".pgm"),
-    "GIF": (".gif",),
-    "TIFF": (".tif", ".tiff"),
-}
+_SUFFIXES = {**FORMATS, "MPO": FORMATS["JPEG"]}  # of many cameras: a JPEG file with a second picture after it
 _MOVING = ("GIF", "WEBP", "PNG")
 
 
@@ -58,7 +49,7 @@ def oddities(content: bytes, name: str) -> tuple[str, ...]:
 
 
 def _kinds(image: Image.Image, suffix: str) -> Iterator[str]:
-    if suffix not in _FORMATS.get(image.format or "", ()):
+    if suffix not in _SUFFIXES.get(image.format or "", ()):
         yield "wrong-suffix"
     number = number_kind(image)
     if number or image.mode in ("1", "L", "LA", "La"):

@@ -8,12 +8,10 @@ from alexnet.arch.spec import Spec
 from alexnet.data.damaged import DamagedImages
 from alexnet.data.splits import DataSet
 from alexnet.data.statistics import Statistics, cached_statistics
-from alexnet.preprocess import Preprocessing, Resize
+from alexnet.preprocess import INTERPOLATION, Preprocessing, Resize
 from alexnet.recipes import Recipe
 from alexnet.train.observer import Observer
 from alexnet.weights import Weights
-
-INTERPOLATION = "bilinear"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,9 +18,7 @@ from alexnet.data.prepare.sources import Source
 from alexnet.data.statistics import PixelSums
 from alexnet.data.trees import Entry
 from alexnet.errors import ImageError
-from alexnet.preprocess import canvas_size, draw_window
-
-INTERPOLATION = "bilinear"  # antialiased by Pillow; what training draws unprepared images with
+from alexnet.preprocess import INTERPOLATION, canvas_size, draw_window
 
 # 4:4:4. Of 96 photographs at 256 pixels, quality 95 gives 41.6 dB in 34 KiB; with halved colour planes (4:2:0) 38.1 dB
 # in 26 KiB, and at quality 98 39.5 dB in 38 KiB.
