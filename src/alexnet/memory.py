@@ -10,7 +10,7 @@ import os
 import platform
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # from glibc's malloc.h
-NEVER = 2**31 - 1
+NEVER = -1
 GROWTH_BYTES = 512 << 20
 
 SWITCH = "ALEXNET_KEEP_MEMORY"

@@ -116,3 +116,24 @@ def test_images_and_noise_are_left_alone(preprocessing, dtype):
 def test_a_coefficient_of_zero_adds_nothing():
     layer, images = InputLayer(PREPROCESSINGS[0]), torch.from_numpy(crops(15))
     assert torch.equal(layer(images, torch.full((3, 3), 50.0), 0.0), layer(images))
+
+
+@pytest.mark.parametrize("preprocessing", PREPROCESSINGS)
+@pytest.mark.parametrize("coefficient", [0.0, 0.4])
+def test_one_pass_gives_what_many_give(preprocessing, coefficient):
+    """The kernel is for channels-last memory; in planar memory the same sums are made one by one."""
+    images, noise = torch.from_numpy(crops(preprocessing.crop)), torch.randn(3, 3) * 10
+    layer = InputLayer(preprocessing)
+    planar = layer(images, noise, coefficient)
+    found = layer(images.contiguous(memory_format=torch.channels_last), noise, coefficient)
+    torch.testing.assert_close(found, planar, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_bf16_is_rounded_once_from_float32(memory_format):
+    preprocessing = PREPROCESSINGS[0]
+    images = torch.from_numpy(crops(preprocessing.crop)).contiguous(memory_format=memory_format)
+    layer = InputLayer(preprocessing)
+    found = layer(images, dtype=torch.bfloat16)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, layer(images).bfloat16())

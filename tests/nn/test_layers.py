@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 
 from alexnet.arch.shapes import conv_extent
-from alexnet.nn.layers import FarEdgeConv2d, FlatLinear, GroupedLinear, Local2d, SameMapNorm, TestScaledDropout
+from alexnet.nn.layers import FarEdgeConv2d, FlatLinear, GroupedLinear, Local2d, TestScaledDropout
 
 
 def randn(*shape: int) -> Tensor:
@@ -203,59 +203,6 @@ def test_dense_inputs_are_flattened_as_channel_row_column(layer, memory_format):
     x = torch.randn(3, 4, 2, 3)
     index = torch.stack([x[:, c, row, column] for c in range(4) for row in range(2) for column in range(3)], 1)
     torch.testing.assert_close(layer(x.contiguous(memory_format=memory_format)), layer(index))
-
-
-def same_map_norm_by_loops(x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
-    out = torch.empty_like(x)
-    for row in range(x.shape[2]):
-        for column in range(x.shape[3]):
-            squares = patch(x, row - size // 2, column - size // 2, size).square().sum((2, 3))
-            out[:, :, row, column] = x[:, :, row, column] / (1 + alpha / size**2 * squares) ** beta
-    return out
-
-
-@pytest.mark.parametrize("beta", [0.75, 1.1])
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6])
-@pytest.mark.parametrize(("height", "width"), [(6, 6), (7, 5), (2, 3), (1, 1)])
-def test_same_map_norm_equals_a_loop_over_windows(size, beta, height, width):
-    x = randn(2, 3, height, width)
-    found = SameMapNorm(size, 0.8, beta)(x)
-    torch.testing.assert_close(found, same_map_norm_by_loops(x, size, 0.8, beta), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("size", [2, 3, 4, 5])
-def test_same_map_norm_has_the_right_gradient(size):
-    assert gradcheck(SameMapNorm(size, 0.8, 0.75), randn(2, 2, 5, 4).requires_grad_())
-
-
-def test_golden_numbers_of_rnorm():
-    x = torch.arange(1, 10, dtype=torch.float64).view(1, 1, 3, 3)
-    golden = [[0.055709, 0.067327, 0.117713], [0.088914, 0.071894, 0.105035], [0.159349, 0.119444, 0.164917]]
-    found = SameMapNorm(size=3, alpha=9, beta=0.75)(x)
-    torch.testing.assert_close(found[0, 0], torch.tensor(golden, dtype=torch.float64), rtol=0, atol=6e-7)
-
-
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("size", [4, 5])
-def test_same_map_norm_keeps_dtype_and_memory_format(size, dtype, memory_format):
-    x = torch.randn(2, 8, 6, 5).to(dtype).contiguous(memory_format=memory_format).requires_grad_()
-    y = SameMapNorm(size, 1e-3, 0.75)(x)
-    (grad,) = torch.autograd.grad(y.sum(), x)
-    for result in (y, grad):
-        assert result.dtype == dtype
-        assert result.is_contiguous(memory_format=memory_format)
-
-
-@pytest.mark.parametrize("size", [4, 5])
-def test_compiled_same_map_norm_equals_the_eager_one(size):
-    norm = SameMapNorm(size, 0.8, 0.75)
-    x = randn(2, 3, 6, 5).requires_grad_()
-    weight = torch.randn_like(x)
-    compiled = torch.compile(norm, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(x), norm(x), rtol=1e-12, atol=1e-12)
-    grads = [torch.autograd.grad(f(x), x, weight)[0] for f in (compiled, norm)]
-    torch.testing.assert_close(*grads, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("rate", [0.5, 0.2])

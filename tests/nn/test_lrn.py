@@ -3,7 +3,10 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.nn import LocalResponseNorm
-from alexnet.nn.lrn import window_band
+from alexnet.nn.lrn import _across_maps, band_windows, shifted_window, window_band
+from alexnet.nn.native import kernels, why_not
+
+needs_kernels = pytest.mark.skipif(kernels() is None, reason=f"no kernels here: {why_not()}")
 
 
 def lrn_by_loops(
@@ -216,3 +219,85 @@ def test_the_input_is_left_alone():
 def test_settings_are_printed():
     printed = repr(LocalResponseNorm(5, 1e-4, 0.75, 2.0, groups=2))
     assert printed == "LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=2.0, groups=2)"
+
+
+# 200 pixels do not divide into the kernel's tiles, and 600 maps are more than one of them holds.
+@needs_kernels
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 2e-6), (torch.bfloat16, 2**-8)])
+@pytest.mark.parametrize(("size", "beta"), [(1, 0.75), (2, 0.75), (4, 0.75), (5, 0.75), (5, 0.6), (9, 0.75)])
+@pytest.mark.parametrize(
+    ("shape", "groups"), [((2, 96, 10, 20), 2), ((3, 6, 5, 7), 3), ((1, 600, 2, 3), 1), ((2, 7, 1, 1), 1)]
+)
+def test_the_kernel_equals_the_loop_and_its_gradient(shape, groups, size, beta, dtype, bound, memory_format):
+    x = (torch.randn(shape) * 20).to(dtype).contiguous(memory_format=memory_format).requires_grad_()
+    weight = torch.randn(shape).to(dtype)
+    exact = x.detach().double().requires_grad_()
+    y = LocalResponseNorm(size, 0.1, beta, 2.0, groups=groups)(x)
+    expected = lrn_by_loops(exact, size, 0.1, beta, 2.0, groups)
+    (found,), (wanted,) = torch.autograd.grad(y, x, weight), torch.autograd.grad(expected, exact, weight.double())
+    assert (y.double() - expected).abs().max() <= bound * expected.abs().max()
+    assert (found.double() - wanted).abs().max() <= bound * wanted.abs().max()
+
+
+def test_without_kernels_and_with_them_it_is_the_same_norm(monkeypatch):
+    x = (images(96, 4, 4, torch.float32) * 100).requires_grad_()
+    norm = LocalResponseNorm(5, 1e-4, 0.75, 2.0, groups=2)
+    found = norm(x), torch.autograd.grad(norm(x).square().sum(), x)[0]
+    monkeypatch.setattr("alexnet.nn.divisive.kernels_for", lambda _: None)
+    plain = norm(x), torch.autograd.grad(norm(x).square().sum(), x)[0]
+    torch.testing.assert_close(found, plain, rtol=1e-5, atol=1e-3)
+
+
+def test_a_k_of_zero_spoils_nothing_but_what_it_must():
+    """Between groups there are zeros, whose base would be k: 1 / 0 must not reach the neighbours."""
+    x = images(6, 3, 3, torch.float32).contiguous(memory_format=torch.channels_last)
+    for _ in range(2):
+        y = LocalResponseNorm(3, 1.0, 0.75, 0.0, groups=2)(x)
+        torch.testing.assert_close(y.double(), lrn_by_loops(x, 3, 1.0, 0.75, 0.0, 2), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2, 6), (2, 6, 5), (2, 6, 3, 4), (2, 6, 3, 2, 2)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_any_number_of_dimensions_is_taken_as_torch_takes_it(shape, dtype):
+    x = torch.randn(shape, dtype=dtype, requires_grad=True)
+    y = LocalResponseNorm(3, 0.5, 0.75, 2.0)(x)
+    expected = lrn_by_loops(x, 3, 0.5, 0.75, 2.0).to(dtype)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(z.sum(), x)[0] for z in (y, expected)))
+
+
+@pytest.mark.parametrize("x", [torch.ones(6), torch.ones(2, 5, 3, 3)])
+def test_what_has_no_groups_of_maps_is_refused(x):
+    with pytest.raises(ValueError, match="a multiple of 2"):
+        LocalResponseNorm(3, groups=2)(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("requires_grad", [True, False])
+def test_the_operator_keeps_what_torch_demands_of_operators(dtype, memory_format, requires_grad):
+    x = images(8, 4, 5, dtype).contiguous(memory_format=memory_format).requires_grad_(requires_grad)
+    torch.library.opcheck(_across_maps, (x, 5, 0.1, 0.75, 2.0, 2))
+
+
+def test_the_gradient_has_a_gradient():
+    norm = LocalResponseNorm(4, 0.9, 0.75, 1.5, groups=2)
+    assert torch.autograd.gradgradcheck(norm, images(6, 2, 2).requires_grad_())
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 2, 4, 5, 9])
+def test_shifted_copies_and_the_band_are_the_same_window(size, groups):
+    a, b = images(6), images(6)
+    window, adjoint = band_windows(a, size, 0.3, groups)
+    torch.testing.assert_close(shifted_window(size, 0.3, groups)(a), window(a), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close((window(a) * b).sum(), (a * adjoint(b)).sum())
+
+
+@pytest.mark.parametrize("part", [slice(None, None, 2), slice(1, None)])
+def test_a_view_is_taken_and_what_comes_out_is_laid_out_like_it(part):
+    x = images(6, 5, 8, torch.float32)[..., part].requires_grad_()
+    y = LocalResponseNorm(3, 0.5, 0.75, 2.0)(x)
+    torch.testing.assert_close(y.double(), lrn_by_loops(x, 3, 0.5, 0.75, 2.0), rtol=1e-5, atol=1e-5)
+    assert y.stride() == torch.empty_like(x).stride()

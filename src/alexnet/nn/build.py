@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.arch import find
+from alexnet.arch.layers import feature_row
 from alexnet.arch.shapes import RowShape, Shape, conv_extent, measure
 from alexnet.arch.spec import (
-    ACTIVATIONS,
     IMAGE,
     AdaptiveAvgPool,
     AvgPool,
@@ -29,11 +29,12 @@ from alexnet.arch.spec import (
     Tanh,
     Weighted,
 )
-from alexnet.errors import SpecError, UnknownNameError
-from alexnet.nn import layers
+from alexnet.errors import SpecError
+from alexnet.nn import same_map
 from alexnet.nn.init import initialize
 from alexnet.nn.layers import FarEdgeConv2d, FlatLinear, GroupedLinear, Local2d, TestScaledDropout
 from alexnet.nn.lrn import LocalResponseNorm
+from alexnet.nn.pool import MaxPool2d
 
 # Rows that give a tensor of their own, which their own gradient does not need: the only reader may overwrite it.
 # (Dropout in evaluation gives its input itself; ReLU, tanh and softmax keep their output.)
@@ -153,9 +154,9 @@ def build_row(shape: RowShape, *, in_place: bool = False) -> nn.Module:
                 row.size, row.alpha, row.beta, row.k, groups=row.groups, alpha_over_size=row.alpha_over_size
             )
         case SameMapNorm():
-            module = layers.SameMapNorm(row.size, row.alpha, row.beta)
+            module = same_map.SameMapNorm(row.size, row.alpha, row.beta)
         case MaxPool():
-            module = nn.MaxPool2d(row.kernel_size, row.stride, ceil_mode=row.rounding == "ceil")
+            module = MaxPool2d(row.kernel_size, row.stride, ceil_mode=row.rounding == "ceil")
         case AvgPool():
             module = nn.AvgPool2d(row.kernel_size, row.stride, ceil_mode=row.rounding == "ceil")
         case AdaptiveAvgPool():
@@ -173,14 +174,3 @@ def build_row(shape: RowShape, *, in_place: bool = False) -> nn.Module:
     if isinstance(row, Weighted) and not cast(Tensor, module.weight).is_meta:  # which has no values to draw
         initialize(module, row)
     return module
-
-
-def feature_row(spec: Spec, layer: str) -> str:
-    """The row that a feature's name stands for: `fc7` its activation where one follows directly, `fc7:pre` itself."""
-    name, raw = layer.removesuffix(":pre"), layer.endswith(":pre")
-    if name not in spec:
-        raise UnknownNameError("layer", name, [row.name for row in spec.rows])
-    followers = [row for row in spec.rows if spec.inputs_of(row) == (name,)]
-    if not raw and isinstance(followers[0] if followers else None, ACTIVATIONS):
-        return followers[0].name
-    return name

@@ -1,8 +1,9 @@
-"""The formula of all 2012 normalizations: y = x * base^-beta with base = k + (a weighted sum of x^2 over a window).
+"""The formula of all 2012 normalizations, y = x * base^-beta with base = k + (a weighted sum of x^2 over a window).
 
-Only the window differs (neighbouring maps, or a square of the same map), so a caller gives it as a linear function and
-its transpose. In training nothing but the input is kept: the backward pass computes the base again, which costs less
-than memory does. Compilers and exporters get the same formula as plain ops.
+Only the window differs (neighbouring maps, or a square of the same map). `define_norm` makes a torch operator of one
+from what describes it. In training nothing but the input is kept: the backward pass computes the base again, which
+costs less than memory does. An operator runs a kernel (`alexnet.nn.native`) where there is one for what it is given,
+else the formula in torch's own operations.
 """
 
 from collections.abc import Callable
@@ -10,19 +11,112 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.library import custom_op
+
+from alexnet.nn.native import kernels_for
 
 Window = Callable[[Tensor], Tensor]
+Operator = Callable[..., Tensor]
 
 
-def divide_by_window(x: Tensor, window: Window, transposed: Window, *, k: float, beta: float) -> Tensor:
-    """x * (k + window(x^2))^-beta, in the shape, dtype and memory format of `x`.
-
-    `transposed` is the adjoint of `window`: sum(window(a) * b) == sum(a * transposed(b)) for all a, b.
-    """
+def normalize(x: Tensor, window: Window, k: float, beta: float) -> Tensor:
+    """x * (k + window(x^2))^-beta in differentiable operations, which compilers fuse and exporters know."""
     with torch.autocast(x.device.type, enabled=False):
-        if torch.compiler.is_compiling():
-            return x * (window(x * x) + k).pow(-beta)
-        return cast(Tensor, _DivideByWindow.apply(x, window, transposed, k, beta))  # type: ignore[no-untyped-call]
+        return x * (window(x * x) + k).pow(-beta)
+
+
+def wants_formula(x: Tensor) -> bool:
+    """Exporters know no operator of ours, and a compiler for an accelerator fuses the formula with what is around."""
+    return torch.compiler.is_compiling() and (torch.compiler.is_exporting() or x.device.type != "cpu")
+
+
+def define_norm(
+    name: str,
+    settings: str,
+    windows: Callable[..., tuple[Window, Window]],
+    kernel: str,
+    layout: Callable[..., tuple[int, ...] | None],
+) -> Operator:
+    """The operator alexnet::`name`(Tensor x, `settings`) -> Tensor, in the shape, dtype and memory format of `x`.
+
+    settings: the schema after `x`; begins with `int size, float alpha, float beta, float k`, alpha for one term of the
+        sum.
+    windows: given x and what follows k, the window and its adjoint: sum(window(a) * b) == sum(a * adjoint(b)).
+    kernel, layout: the native kernel, and the sizes that it takes for x and what follows k; None if it cannot.
+
+    Its gradient is the operator `name`_backward, which has a gradient too.
+    """
+
+    def run(grad: Tensor | None, x: Tensor, size: int, alpha: float, beta: float, k: float, *more: int) -> Tensor:
+        native = kernels_for(x) if k > 0 else None  # between groups they compute with zeros, whose base is k
+        if native and (sizes := layout(x, *more)):
+            result = torch.empty_like(x)
+            native(
+                kernel,
+                x.dtype,
+                None if grad is None else _laid_out_like(x, grad),
+                x,
+                result,
+                *sizes,
+                size,
+                alpha,
+                beta,
+                k,
+            )
+            return result
+        window, adjoint = windows(x, size, alpha, *more)
+        with torch.autocast(x.device.type, enabled=False):
+            return _forward(x, window, k, beta) if grad is None else _backward(grad, x, window, adjoint, k, beta)
+
+    @custom_op(f"alexnet::{name}", mutates_args=(), schema=f"(Tensor x, {settings}) -> Tensor")
+    def forward(x: Tensor, *values: Any) -> Tensor:
+        return run(None, x, *values)
+
+    @custom_op(f"alexnet::{name}_backward", mutates_args=(), schema=f"(Tensor grad, Tensor x, {settings}) -> Tensor")
+    def backward(grad: Tensor, x: Tensor, *values: Any) -> Tensor:
+        return run(grad, x, *values)
+
+    def keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 (torch names it)
+        ctx.save_for_backward(*(value for value in inputs if isinstance(value, Tensor)))
+        ctx.settings = [value for value in inputs if not isinstance(value, Tensor)]
+
+    def differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (x,) = ctx.saved_tensors
+        return backward(grad, x, *ctx.settings), *[None] * len(ctx.settings)
+
+    def differentiate_twice(ctx: Any, grad_of_grad: Tensor) -> tuple[Tensor | None, ...]:
+        grad, x = (tensor.detach().requires_grad_() for tensor in ctx.saved_tensors)
+        size, alpha, beta, k, *more = ctx.settings
+        window, _ = windows(x, size, alpha, *more)
+        with torch.enable_grad():
+            (first,) = torch.autograd.grad(normalize(x, window, k, beta), x, grad, create_graph=True)
+            second = torch.autograd.grad(first, (grad, x), grad_of_grad)
+        return *second, *[None] * len(ctx.settings)
+
+    forward.register_fake(lambda x, *_: torch.empty_like(x))
+    backward.register_fake(lambda _, x, *__: torch.empty_like(x))
+    forward.register_autograd(differentiate, setup_context=keep)
+    backward.register_autograd(differentiate_twice, setup_context=keep)
+    return cast(Operator, forward)
+
+
+def _laid_out_like(x: Tensor, grad: Tensor) -> Tensor:
+    """`grad` with the dtype and strides of `x`."""
+    if grad.dtype == x.dtype and grad.stride() == x.stride():
+        return grad
+    return torch.empty_like(x).copy_(grad)
+
+
+def _forward(x: Tensor, window: Window, k: float, beta: float) -> Tensor:
+    return torch.mul(_power(window(x * x).add_(k), beta), x, out=torch.empty_like(x))
+
+
+def _backward(grad: Tensor, x: Tensor, window: Window, adjoint: Window, k: float, beta: float) -> Tensor:
+    """dL/dx = g base^-beta - 2 beta x * adjoint(g x base^(-beta-1))."""
+    base = window(x * x).add_(k)
+    direct = _power(base, beta).mul_(grad)
+    indirect = adjoint(base.reciprocal_().mul_(direct).mul_(x))
+    return torch.sub(direct, indirect.mul_(x), alpha=2 * beta, out=torch.empty_like(x))
 
 
 def _power(base: Tensor, beta: float) -> Tensor:
@@ -31,22 +125,3 @@ def _power(base: Tensor, beta: float) -> Tensor:
         return base.pow(-beta)
     root = base.rsqrt()
     return root.mul_(root.sqrt())
-
-
-class _DivideByWindow(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, window: Window, transposed: Window, k: float, beta: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.window, ctx.transposed, ctx.k, ctx.beta = window, transposed, k, beta
-        return _power(window(x * x).add_(k), beta).mul_(x)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        # dL/dx = g base^-beta - 2 beta x * transposed(g x base^(-beta-1))
-        (x,) = ctx.saved_tensors
-        with torch.autocast(x.device.type, enabled=False):  # of the caller of backward()
-            base = ctx.window(x * x).add_(ctx.k)
-            direct = _power(base, ctx.beta).mul_(grad)
-            indirect = ctx.transposed(base.reciprocal_().mul_(direct).mul_(x))
-        return direct.sub_(indirect.mul_(x), alpha=2 * ctx.beta), None, None, None, None

@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from alexnet.nn.native import DTYPES, Kernels, kernels
 from alexnet.preprocess import Preprocessing
 
 
 class InputLayer(nn.Module):
-    """uint8 (N, 3, c, c) RGB crops to normalized float32: channel order, scale, mean image or colour, std.
+    """uint8 (N, 3, c, c) RGB crops to normalized numbers: channel order, scale, mean image or colour, std.
 
     The mean image is cropped at its centre whatever the crop was, as the 2012 code did (its pixels do not move with
     the image). The torch twin of `preprocess.normalize`, with the colour noise of training.
@@ -28,21 +29,49 @@ class InputLayer(nn.Module):
         self.register_buffer("mean", mean.float(), persistent=False)
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor, noise: Tensor | None = None, coefficient: float = 0.0) -> Tensor:
-        """float32 (N, 3, c, c) in the memory format of `images`.
+    def forward(
+        self,
+        images: Tensor,
+        noise: Tensor | None = None,
+        coefficient: float = 0.0,
+        *,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """(N, 3, c, c) in `dtype` and the memory format of `images`; computed in float32 and rounded once.
 
         `noise` (N, 3), RGB in grey levels, is mixed in as `add_color_noise_` does with `coefficient`.
         """
-        x = self._ordered(images).to(torch.float32, copy=True)  # a copy: the rest works in place
+        images, noise = self._ordered(images), noise if noise is None else self._ordered(noise)
+        if dtype in DTYPES and (native := _kernels_for(images)):
+            return self._in_one_pass(native, images, noise, coefficient, dtype)
+        x = images.to(torch.float32, copy=True)  # a copy: the rest works in place
         if self.scale != 1:
             x *= self.scale
         x -= self.mean
         if noise is not None and coefficient:
-            x = add_color_noise_(x, self._ordered(noise) * self.scale, coefficient)
-        return x if self.unit_std else x.div_(self.std)
+            x = add_color_noise_(x, noise * self.scale, coefficient)
+        return (x if self.unit_std else x.div_(self.std)).to(dtype)
+
+    def _in_one_pass(
+        self, native: Kernels, images: Tensor, noise: Tensor | None, coefficient: float, dtype: torch.dtype
+    ) -> Tensor:
+        """(x scale - mean) gain + shift, what is behind the mean being one gain a colour and one shift an image."""
+        gain = 1 / (self.std.flatten() * (1 + coefficient if noise is not None else 1))
+        shift = torch.zeros(len(images), 3) if noise is None else noise * (coefficient * self.scale) * gain
+        mean = self.mean.expand(1, *images.shape[1:]).contiguous(memory_format=torch.channels_last)
+        x = torch.empty_like(images, dtype=dtype)
+        native("normalize", dtype, images, x, mean, gain, shift.contiguous(), len(images), mean.numel(), self.scale)
+        return x
 
     def _ordered(self, rgb: Tensor) -> Tensor:
         return rgb.flip(1) if self.reverse else rgb
+
+
+def _kernels_for(images: Tensor) -> Kernels | None:
+    """The kernels, for uint8 images in channels-last memory on the CPU."""
+    if images.device.type != "cpu" or images.dtype != torch.uint8 or torch.compiler.is_compiling():
+        return None
+    return kernels() if images.is_contiguous(memory_format=torch.channels_last) and images.numel() else None
 
 
 def add_color_noise_(x: Tensor, noise: Tensor, coefficient: float) -> Tensor:

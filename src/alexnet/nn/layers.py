@@ -1,4 +1,4 @@
-"""The 2012 layers that PyTorch lacks: far-edge padding, unshared and grouped weights, same-map norm, dropout.
+"""The 2012 layers that PyTorch lacks: far-edge padding, unshared and grouped weights, dropout.
 
 Every module takes (N, C, H, W), the dense ones (N, features) too.
 """
@@ -6,8 +6,6 @@ Every module takes (N, C, H, W), the dense ones (N, features) too.
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from alexnet.nn.divisive import Window, divide_by_window
 
 Edges = tuple[int, int, int, int]
 
@@ -82,30 +80,6 @@ class GroupedLinear(nn.Module):
         blocks = x.reshape(len(x), self.groups, -1).transpose(0, 1)  # (groups, N, in / groups)
         weight = self.weight.view(self.groups, -1, self.weight.shape[1])  # (groups, out / groups, in / groups)
         return torch.bmm(blocks, weight.mT).transpose(0, 1).flatten(1) + self.bias
-
-
-class SameMapNorm(nn.Module):
-    """x / (1 + alpha / size^2 * sum of squares in the size x size window around each unit of its own map)^beta.
-
-    Windows begin size // 2 before the unit and are clipped to the image; the divisor stays size^2 at the borders.
-    Source: 2012 release, layer type `rnorm`.
-    """
-
-    def __init__(self, size: int, alpha: float, beta: float) -> None:
-        super().__init__()
-        self.size, self.alpha, self.beta = size, alpha, beta
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalized maps of the shape of `x` (N, C, H, W)."""
-        before, after = self.size // 2, (self.size - 1) // 2
-        window, transposed = self._mean((before, after)), self._mean((after, before))
-        return divide_by_window(x, window, transposed, k=1.0, beta=self.beta)
-
-    def _mean(self, edges: tuple[int, int]) -> Window:
-        """alpha times the mean over windows with `edges` pixels (before, after); outside the image is zero."""
-        if edges[0] == edges[1]:
-            return lambda x: F.avg_pool2d(x, self.size, stride=1, padding=edges[0]).mul_(self.alpha)
-        return lambda x: F.avg_pool2d(F.pad(x, edges * 2), self.size, stride=1).mul_(self.alpha)
 
 
 class TestScaledDropout(nn.Module):

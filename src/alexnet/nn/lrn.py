@@ -1,15 +1,10 @@
-"""Local response normalization across maps (paper sec. 3.3), for every convention and any grouping.
-
-The sum over a window of maps is a 1x1 convolution with a banded 0/1 matrix. Groups, even windows and both alpha
-conventions are then only other bands, the work is matrix product, and both memory formats stay as they are.
-"""
-
-from functools import partial
+"""Local response normalization across maps (paper sec. 3.3), for every convention and any grouping."""
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from alexnet.nn.divisive import Window, divide_by_window
+from alexnet.nn.divisive import Window, define_norm, normalize, wants_formula
 
 
 class LocalResponseNorm(nn.Module):
@@ -18,8 +13,8 @@ class LocalResponseNorm(nn.Module):
     a = alpha / size with `alpha_over_size` (PyTorch, Caffe, the 2012 code's `scale`), a = alpha without (the paper's
     formula). The window of map f begins at f - size // 2, in PyTorch and in the 2012 kernels alike.
 
-    Source: Krizhevsky et al. 2012, sec. 3.3; `cmrnorm` of the 2012 code. A drop-in for torch.nn.LocalResponseNorm on
-    (N, C, H, W); differs: `groups`, `alpha_over_size`, bf16 on CPU.
+    Source: Krizhevsky et al. 2012, sec. 3.3; `cmrnorm` of the 2012 code. A drop-in for torch.nn.LocalResponseNorm;
+    differs: `groups`, `alpha_over_size`, bf16 on CPU.
     """
 
     def __init__(
@@ -37,18 +32,56 @@ class LocalResponseNorm(nn.Module):
         self.groups, self.alpha_over_size = groups, alpha_over_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalized maps of the shape, dtype and memory format of `x` (N, C, H, W)."""
-        per_term = self.alpha / self.size if self.alpha_over_size else self.alpha
-        band = window_band(x.shape[1] // self.groups, self.size).to(x.device, x.dtype) * per_term
-        return divide_by_window(x, self._conv(band), self._conv(band.T), k=self.k, beta=self.beta)
+        """Normalized maps of the shape, dtype and memory format of `x` (N, C, ...).
 
-    def _conv(self, band: Tensor) -> Window:
-        filters = band.repeat(self.groups, 1)[:, :, None, None]  # (C, C / groups, 1, 1)
-        return partial(nn.functional.conv2d, weight=filters, groups=self.groups)
+        Raises:
+            ValueError: `x` has no maps, or not a multiple of `groups`.
+        """
+        if x.ndim < 2 or x.shape[1] % self.groups:
+            raise ValueError(f"expected (N, C, ...) with C a multiple of {self.groups}, got {tuple(x.shape)}")
+        per_term = self.alpha / self.size if self.alpha_over_size else self.alpha
+        if wants_formula(x):
+            return normalize(x, shifted_window(self.size, per_term, self.groups), self.k, self.beta)
+        return _across_maps(x, self.size, per_term, self.beta, self.k, self.groups)
 
     def extra_repr(self) -> str:
         """The settings, as `print(net)` shows them."""
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}, groups={self.groups}"
+
+
+def shifted_window(size: int, alpha: float, groups: int) -> Window:
+    """alpha times the sum over `size` maps of a group: as many shifted copies, which a compiler makes one pass of."""
+
+    def window(squares: Tensor) -> Tensor:
+        maps = squares.reshape(squares.shape[0], groups, -1, *squares.shape[2:])  # (N, groups, C / groups, ...)
+        margins = (0, 0) * (maps.ndim - 3) + (size // 2, (size - 1) // 2)
+        padded, count = F.pad(maps, margins), maps.shape[2]
+        total = padded.narrow(2, 0, count)
+        for shift in range(1, size):
+            total = total + padded.narrow(2, shift, count)
+        return total.flatten(1, 2) * alpha
+
+    return window
+
+
+def band_windows(x: Tensor, size: int, alpha: float, groups: int) -> tuple[Window, Window]:
+    """The same window and its adjoint as 1x1 convolutions with a banded matrix.
+
+    Groups and even sizes are then only other bands, and both memory formats stay as they are. Without a compiler this
+    is the fastest way.
+    """
+    band = window_band(x.shape[1] // groups, size).to(x.device, x.dtype) * alpha
+
+    def window_of(band: Tensor) -> Window:
+        filters = band.repeat(groups, 1)[:, :, None, None]  # (C, C / groups, 1, 1)
+
+        def window(squares: Tensor) -> Tensor:
+            images = squares if squares.ndim == 4 else squares.reshape(*squares.shape[:2], -1, 1)
+            return F.conv2d(images, filters, groups=groups).view_as(squares)
+
+        return window
+
+    return window_of(band), window_of(band.T)
 
 
 def window_band(channels: int, size: int) -> Tensor:
@@ -56,3 +89,22 @@ def window_band(channels: int, size: int) -> Tensor:
     index = torch.arange(channels)
     offset = index[None, :] - index[:, None] + size // 2
     return ((offset >= 0) & (offset < size)).float()
+
+
+def _layout(x: Tensor, groups: int) -> tuple[int, int, int] | None:
+    """(blocks, maps, pixels) for the kernel: in channels-last memory every pixel's group of maps is a block."""
+    maps = x.shape[1] // groups
+    if x.is_contiguous():
+        return x.shape[0] * groups, maps, x.shape[2:].numel()
+    if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
+        return x.numel() // maps, maps, 1
+    return None
+
+
+_across_maps = define_norm(
+    "local_response_norm",
+    "int size, float alpha, float beta, float k, int groups",
+    windows=band_windows,
+    kernel="across_maps",
+    layout=_layout,
+)

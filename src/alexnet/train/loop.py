@@ -60,7 +60,10 @@ class Trainer:
         assert labels is not None
         self.net.train()
         x = self.inputs(
-            images.contiguous(memory_format=torch.channels_last), noise, rate_at(self.recipe.color_noise, progress)
+            images.contiguous(memory_format=torch.channels_last),
+            noise,
+            rate_at(self.recipe.color_noise, progress),
+            dtype=self.dtype,
         )
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             logits = self.net(x).float()

@@ -1,0 +1,102 @@
+"""What stands between a machine and its kernels, and that every obstacle is one line."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from alexnet.nn.native import compiler
+from alexnet.nn.native.compiler import CannotCompileError, find_compiler, load_compiled
+
+SOURCE = '#include "three.hpp"\nextern "C" int seven() { return THREE + 4; }\n'
+
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, compiler.COMPILERS)), reason=f"needs one of {', '.join(compiler.COMPILERS)}"
+)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "kernels.cpp").write_text(SOURCE)
+    (folder / "three.hpp").write_text("#define THREE 3\n")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "native"
+
+
+@needs_compiler
+def test_a_library_is_compiled_once_and_again_when_a_source_changes(
+    sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_compiled(sources).seven() == 7
+    (kept,) = cache.iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(compiler, "_compile", lambda *_: pytest.fail("compiled again"))
+        assert load_compiled(sources).seven() == 7
+    (sources / "three.hpp").write_text("#define THREE 5\n")
+    assert load_compiled(sources).seven() == 9
+    assert len(list(cache.iterdir())) == 2
+    assert kept.stat().st_mode & 0o022 == 0
+
+
+@needs_compiler
+def test_a_cache_that_takes_nothing_is_done_without(sources: Path, cache: Path) -> None:
+    cache.parent.write_text("a file where the folder should be")
+    assert load_compiled(sources).seven() == 7
+
+
+@needs_compiler
+def test_a_library_that_others_could_have_written_is_not_loaded(sources: Path, cache: Path) -> None:
+    load_compiled(sources)
+    (kept,) = cache.iterdir()
+    kept.unlink()  # it is loaded: bytes written into it would be run
+    kept.write_bytes(b"somebody else's")
+    kept.chmod(0o666)
+    assert load_compiled(sources).seven() == 7
+    assert kept.read_bytes() != b"somebody else's"
+
+
+@needs_compiler
+def test_the_compilers_own_words_say_why_it_fails(sources: Path) -> None:
+    (sources / "kernels.cpp").write_text("this is not C++\n")
+    with pytest.raises(CannotCompileError, match=r"fails \(.*error.*\)") as caught:
+        load_compiled(sources)
+    assert "\n" not in str(caught.value)
+
+
+@needs_compiler
+def test_what_cannot_be_loaded_is_said(sources: Path) -> None:
+    (sources / "kernels.cpp").write_text('extern "C" void nowhere(); extern "C" void seven() { nowhere(); }\n')
+    with pytest.raises(CannotCompileError, match="cannot be loaded"):
+        load_compiled(sources)
+
+
+def test_without_a_compiler_the_names_that_were_looked_for_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(CannotCompileError, match=r"no C\+\+ compiler"):
+        find_compiler()
+
+
+def test_the_compiler_of_the_environment_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "ccache my-c++ -m64")
+    assert find_compiler() == ["ccache", "my-c++", "-m64"]
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [("/no/such/compiler", "does not run"), (f"{sys.executable} -c 'raise SystemExit(1)'", "fails")],
+)
+def test_a_compiler_that_is_none_is_said(
+    sources: Path, monkeypatch: pytest.MonkeyPatch, command: str, words: str
+) -> None:
+    monkeypatch.setenv("CXX", command)
+    with pytest.raises(CannotCompileError, match=words):
+        load_compiled(sources)
