@@ -9,13 +9,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 TORCH := 2.13.0
-TORCH_FREE_TESTS := tests/arch tests/data tests/weights tests/test_atomic.py tests/test_cores.py tests/test_lock.py \
+TORCH_FREE_TESTS := tests/arch tests/data tests/interop tests/test_atomic.py tests/test_cores.py tests/test_lock.py \
 	tests/test_memory.py tests/test_metrics.py tests/test_recipes.py tests/test_describe.py tests/test_preprocess.py \
 	tests/test_peers.py tests/test_imports.py $(addprefix tests/cli/test_,nets.py summary.py failures.py \
 	progress.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-torch-free test-slow test-gpu check docs docs-pictures bench constraints clean
+.PHONY: help setup demo test test-torch-free test-slow test-gpu check docs docs-pictures bench bench-gpu constraints clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
@@ -69,10 +69,16 @@ docs-pictures: $(STAMP)  ## draw the pictures of the pages and run the notebook 
 		results/krizhevsky-145-std-0.01-tiny-imagenet_epyc-2-cores_2026-11-21.jsonl
 	$(BIN)/python examples/run_notebook.py examples/learn_alexnet_on_cifar10.ipynb
 
-bench: $(STAMP)  ## run every script in bench/, one after the other
-	@for script in $(wildcard bench/*.py); do \
-		echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+# The others take longer, or a GPU: their first lines say how they are run.
+BENCHES := lrn.py train_step.py\ --quick inference.py\ --quick input.py\ --rounds\ 3\ --images\ 512
+
+bench: $(STAMP)  ## the short benchmarks, in under ten minutes; each appends to results/bench/
+	@for script in $(BENCHES); do \
+		echo "== bench/$$script"; $(BIN)/python bench/$$script || exit 1; \
 	done
+
+bench-gpu: $(STAMP)  ## training and prediction on a CUDA device, its correctness first
+	$(BIN)/python bench/gpu.py
 
 # From a venv of its own, so that nothing installed by hand is pinned. A local part (+cpu) would fit one platform only.
 constraints:  ## pin the newest versions of everything anew

@@ -1,74 +1,78 @@
-"""How fast does the 2012 net train here, against the same net of torch's own layers?
+"""How fast does the 2012 net train here, against the same net of torch's own layers, and against what products allow?
 
-    .venv/bin/python bench/train_step.py
+    .venv/bin/python bench/train_step.py              two or three minutes a round, three rounds
+    .venv/bin/python bench/train_step.py --quick      one round without the compiled twins
 
-Every variant runs in a process of its own (the allocator's settings are the process's), all take turns, and the best of
-several rounds counts. One step is forward, backward and update at batch 128 on random images; no decoding.
+One step is forward, backward and update at batch 128 on random images that are there already. Every variant runs in a
+process of its own (the allocator's settings are the process's) and all take turns; printed are medians over the rounds
+of the median step of each, in images/s, with the smallest and the largest round, and peak memory. The twin is what one
+would write with torch alone: its own LRN on each tower, its pooling, dropout and SGD, the mean taken from uint8 images.
+It runs in channels-last memory, in fp32 as installed; with the allocator's settings of this package; and compiled under
+bf16 autocast with either. "Matrix peak" is what the multiply-adds of a step would take at the best rate of any bf16
+product tried here.
 """
 
+import argparse
+import json
 import os
+import resource
 import subprocess
 import sys
+from statistics import median
 from time import perf_counter
+from typing import Any
 
-BATCH_SIZE, STEPS, ROUNDS = 128, 3, 3
+from record import record, spread
 
-# name: (net, its norms are torch's, precision, memory is kept)
+BATCH_SIZE, STEPS, ROUNDS = 128, 5, 3
+AS_INSTALLED = "twin fp32, as installed"
+
+# name: (net, who computes, precision, memory is kept)
 VARIANTS = {
-    "torch layers fp32, as installed": ("krizhevsky-145", True, "fp32", False),
-    "torch layers fp32, memory kept": ("krizhevsky-145", True, "fp32", True),
-    "ours fp32": ("krizhevsky-145", False, "fp32", True),
-    "ours bf16": ("krizhevsky-145", False, "bf16", True),
-    "ours bf16, without norms": ("krizhevsky-145+no-lrn", False, "bf16", True),
+    AS_INSTALLED: ("krizhevsky-145", "twin", "fp32", False),
+    "twin fp32, memory kept": ("krizhevsky-145", "twin", "fp32", True),
+    "twin compiled bf16, as installed": ("krizhevsky-145", "compiled", "bf16", False),
+    "twin compiled bf16, memory kept": ("krizhevsky-145", "compiled", "bf16", True),
+    "ours fp32": ("krizhevsky-145", "ours", "fp32", True),
+    "ours bf16": ("krizhevsky-145", "ours", "bf16", True),
+    "ours bf16, without norm rows": ("krizhevsky-145+no-lrn", "ours", "bf16", True),
+    "ours bf16, paper-2012": ("paper-2012", "ours", "bf16", True),
+    "matrix peak": ("krizhevsky-145", "peak", "bf16", True),
+}
+OURS = "ours bf16"
+
+# The figures of merit: ours over what, and the goal. None: over the better of the compiled twins.
+GOALS: dict[str, tuple[tuple[str, ...], float]] = {
+    "of the twin as installed": ((AS_INSTALLED,), 6.0),
+    "of the twin with memory kept": (("twin fp32, memory kept",), 3.2),
+    "of the better compiled twin": (("twin compiled bf16, as installed", "twin compiled bf16, memory kept"), 1.7),
+    "of itself without norm rows": (("ours bf16, without norm rows",), 0.93),
+    "of the matrix peak": (("matrix peak",), 0.80),
 }
 
 
-def measure(net: str, stock: bool, precision: str, keep: bool) -> float:
-    """Images per second of the best step."""
+def time_steps(step: Any) -> float:
+    """Images a second of the median step, after two to warm up."""
+    seconds = []
+    for number in range(STEPS + 2):
+        start = perf_counter()
+        step(number)
+        seconds.append(perf_counter() - start)
+    return BATCH_SIZE / median(seconds[2:])
+
+
+def ours(net: str, precision: str) -> float:
     import numpy as np
     import torch
-    from torch import Tensor, nn
 
     from alexnet.data.loader import Batch
-    from alexnet.memory import keep_memory
-    from alexnet.nn import InputLayer, LocalResponseNorm, create
-    from alexnet.nn.layers import SameMapNorm
+    from alexnet.nn import InputLayer, create
     from alexnet.preprocess import Preprocessing
     from alexnet.recipes import KRIZHEVSKY_145
     from alexnet.train.loop import Trainer
 
-    class TowerNorm(nn.Module):
-        """torch's LRN on each tower."""
-
-        def __init__(self, ours: LocalResponseNorm) -> None:
-            super().__init__()
-            self.norm, self.groups = nn.LocalResponseNorm(ours.size, ours.alpha, ours.beta, ours.k), ours.groups
-
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.cat([self.norm(part) for part in x.chunk(self.groups, 1)], 1)
-
-    class PooledNorm(nn.Module):
-        """The same-map norm as torch's operations spell it."""
-
-        def __init__(self, ours: SameMapNorm) -> None:
-            super().__init__()
-            self.size, self.alpha, self.beta = ours.size, ours.alpha, ours.beta
-
-        def forward(self, x: Tensor) -> Tensor:
-            mean_square = nn.functional.avg_pool2d(x * x, self.size, 1, self.size // 2)
-            return x * (1 + self.alpha * mean_square).pow(-self.beta)
-
-    if keep:
-        keep_memory()
-    module = create(net, num_classes=1000, seed=0)
-    if stock:
-        for name, row in list(module.named_children()):
-            if isinstance(row, LocalResponseNorm):
-                setattr(module, name, TowerNorm(row))
-            elif isinstance(row, SameMapNorm):
-                setattr(module, name, PooledNorm(row))
     trainer = Trainer(
-        module,
+        create(net, num_classes=1000, seed=0),
         KRIZHEVSKY_145,
         InputLayer(Preprocessing(mean=(127.0, 119.0, 105.0))),
         device=torch.device("cpu"),
@@ -79,29 +83,114 @@ def measure(net: str, stock: bool, precision: str, keep: bool) -> float:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (BATCH_SIZE, 3, 224, 224), np.uint8)
     batch = Batch(images, rng.integers(0, 1000, BATCH_SIZE), None, np.arange(BATCH_SIZE))
-    seconds = []
-    for step in range(STEPS + 1):
+    return time_steps(lambda number: trainer.step(batch, number))
+
+
+def twin(precision: str, compiled: bool) -> float:
+    import torch
+    from torch.nn import functional as F
+
+    from twin import stock_krizhevsky_145
+
+    torch.manual_seed(0)
+    net = stock_krizhevsky_145().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run = torch.compile(net) if compiled else net
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+    images = torch.randint(0, 256, (BATCH_SIZE, 3, 224, 224), dtype=torch.uint8)
+    labels = torch.randint(0, 1000, (BATCH_SIZE,))
+    mean = torch.tensor([127.0, 119.0, 105.0]).view(1, 3, 1, 1)
+
+    def step(_: int) -> None:
+        x = (images.float() - mean).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            logits = run(x)
+        F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return time_steps(step)
+
+
+def matrix_peak(net: str) -> float:
+    """Images a second, if a step were its products alone at the best rate of any."""
+    import torch
+
+    from alexnet.arch import find
+    from alexnet.arch.shapes import measure
+
+    rows = [shape for shape in measure(find(net)) if shape.macs]
+    flop = 2 * (3 * sum(shape.macs for shape in rows) - rows[0].macs)  # the first row's input needs no gradient
+    best = 0.0
+    for side in (1024, 2048, 4096):
+        a, b = (torch.randn(side, side).bfloat16() for _ in range(2))
+        for _ in range(8):
+            start = perf_counter()
+            torch.mm(a, b.T)
+            best = max(best, 2 * side**3 / (perf_counter() - start))
+    x = torch.randn(BATCH_SIZE, 256, 13, 13).bfloat16().contiguous(memory_format=torch.channels_last)
+    filters = torch.randn(384, 256, 3, 3).bfloat16().contiguous(memory_format=torch.channels_last)
+    for _ in range(8):  # conv3: oneDNN's convolutions outrun its products of matrices
         start = perf_counter()
-        trainer.step(batch, step)
-        seconds.append(perf_counter() - start)
-    return BATCH_SIZE / min(seconds[1:])
+        torch.conv2d(x, filters, padding=1)
+        best = max(best, 2 * BATCH_SIZE * 384 * 169 * 256 * 9 / (perf_counter() - start))
+    return best / flop
+
+
+def measure_here(name: str) -> dict[str, float]:
+    """In this process: images a second, and peak memory in MB."""
+    net, who, precision, keep = VARIANTS[name]
+    if keep:
+        from alexnet.memory import keep_memory
+
+        keep_memory()
+    match who:
+        case "ours":
+            rate = ours(net, precision)
+        case "peak":
+            rate = matrix_peak(net)
+        case _:
+            rate = twin(precision, compiled=who == "compiled")
+    return {"rate": rate, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+def measure_apart(name: str) -> dict[str, float]:
+    """In a process of its own, with the allocator as that variant wants it."""
+    environment = {key: value for key, value in os.environ.items() if key != "ALEXNET_KEEP_MEMORY"}
+    command = [sys.executable, __file__, "--variant", name]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
 def main() -> None:
-    if len(sys.argv) == 2:
-        print(measure(*VARIANTS[sys.argv[1]]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--variant", choices=VARIANTS)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args()
+    if options.variant:
+        print(json.dumps(measure_here(options.variant)))
         return
-    best = dict.fromkeys(VARIANTS, 0.0)
-    environment = {name: value for name, value in os.environ.items() if name != "ALEXNET_KEEP_MEMORY"}
-    for _ in range(ROUNDS):
-        for name in VARIANTS:
-            command = [sys.executable, __file__, name]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-            best[name] = max(best[name], float(done.stdout))
-    print(f"{os.cpu_count()} cores, krizhevsky-145, 224 pixels, batch {BATCH_SIZE}, best of {ROUNDS} x {STEPS} steps")
-    first = best["torch layers fp32, as installed"]
-    for name, rate in best.items():
-        print(f"{name:34} {rate:7.1f} images/s  {rate / first:5.2f}x")
+    names = [name for name in VARIANTS if not (options.quick and "compiled" in name)]
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
+    for _ in range(1 if options.quick else options.rounds):
+        for name in names:
+            found[name].append(measure_apart(name))
+            print(f"{name:36} {found[name][-1]['rate']:7.1f} images/s", file=sys.stderr)
+    rates = {name: spread([each["rate"] for each in rounds]) for name, rounds in found.items()}
+    print(f"{os.cpu_count()} cores, 224 pixels, batch {BATCH_SIZE}, medians of {len(found[OURS])} x {STEPS} steps")
+    for name, rate in rates.items():
+        memory = max(each["peak_mb"] for each in found[name])
+        print(f"{name:34} {rate['median']:7.1f} images/s ({rate['min']:.1f} to {rate['max']:.1f}) {memory:7.0f} MB")
+    ratios = {}
+    for what, (others, goal) in GOALS.items():
+        if all(name in rates for name in others):
+            turns = zip(found[OURS], *(found[name] for name in others), strict=True)
+            ratios[what] = spread([ours["rate"] / max(other["rate"] for other in rest) for ours, *rest in turns])
+            ratio = ratios[what]
+            print(f"{ratio['median']:6.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}) {what}, goal {goal}")
+    peaks = {name: max(each["peak_mb"] for each in rounds) for name, rounds in found.items()}
+    record("train_step", {"images_per_second": rates, "peak_mb": peaks, "ratios": ratios, "batch_size": BATCH_SIZE})
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ LEVELS = (
     "data metrics interop describe nn",
     "weights",
     "export engines compress",
-    "predict evaluate features similar verify pictures",
+    "predict evaluate features similar verify convert pictures",
     "train",
     "alexnet",
     "experiments explore",
@@ -28,7 +28,7 @@ ONE_ROOM = {"preprocess": "data"}  # the part of data that travels with weights:
 EXEMPT = {"__init__", "__main__"}  # the face loads its names when they are used; the other starts cli
 
 TORCH_FREE = {"errors", "atomic", "cores", "lock", "memory", "arch", "recipes"}
-TORCH_FREE |= {"data", "metrics", "interop", "describe", "weights"}
+TORCH_FREE |= {"data", "metrics", "interop", "describe", "weights", "export"}
 TORCH = {"torch", "torchvision", "torchaudio", "safetensors.torch", "onnx2torch", "timm"}
 BANNED = {
     "data": {"arch", "nn"},  # data knows no network
@@ -37,7 +37,7 @@ BANNED = {
 
 # What an extra brings; and what the core has, but needs only for images and weights.
 OPTIONAL = {"torch", "torchvision", "sklearn", "scipy", "skimage", "matplotlib", "onnx", "onnxruntime", "openvino"}
-OPTIONAL |= {"pooch", "requests"}  # the second comes with the first
+OPTIONAL |= {"simplejpeg", "pooch", "requests"}  # the second comes with the first
 NOT_AT_START = OPTIONAL | {"numpy", "PIL", "safetensors"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -204,7 +204,8 @@ def test_nothing_heavy_is_loaded_at_the_start(arguments: tuple[str, ...]) -> Non
 
 def test_prediction_loads_no_optional_dependency() -> None:
     """The small install has neither torch nor any other extra: only opening an engine may ask for one."""
-    entrances = {f"alexnet.{name}" for name in ("engines", "predict", "evaluate", "features", "similar", "verify")}
+    rooms = ("engines", "predict", "evaluate", "features", "similar", "verify", "convert")
+    entrances = {f"alexnet.{room}" for room in rooms}
     names = {name_of(file) for file in FILES}
     free = {name for name in names if room_of(name) in TORCH_FREE} | (names & entrances)
     assert not loaded_by("-c", "\n".join(f"import {name}" for name in sorted(free))) & OPTIONAL

@@ -19,6 +19,7 @@ from alexnet.data.folder import FolderSplit
 from alexnet.data.loader import eval_batches
 from alexnet.data.npz import NpzWriter, read_array, read_blocks, read_words, write_npz
 from alexnet.data.splits import ClassInfo, Split
+from alexnet.engines import TOLERANCES
 from alexnet.errors import DataError, ImageError, InputError
 from alexnet.predict import Classifier
 from alexnet.preprocess import extract_views
@@ -26,8 +27,8 @@ from alexnet.weights import probe_view
 
 SUFFIX = ".npz"
 _WORDS_PER_BLOCK = 4096
-# Ours, of the largest feature: the rounding of two machines stays far below, two nets are far above.
-SAME_NET = 1e-3
+# Of the largest feature: engines that round differently stay below, two nets are far above.
+SAME_NET = max(TOLERANCES.values())
 
 Features = dict[str, NDArray[np.float32]]
 LeftOut = Callable[[str, ImageError], object]  # takes the path of an image that cannot be read, and why

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from alexnet.data.splits import ClassInfo
-from alexnet.engines import Engine, open_engine
+from alexnet.engines import Engine, Precision, open_engine
 from alexnet.errors import ImageError, InputError
 from alexnet.metrics import softmax
 from alexnet.preprocess import Preprocessing, Views, extract_views, open_image, resize_image
@@ -67,7 +67,7 @@ class Classifier:
         """
         if not images:
             return []
-        return self._ranked(self.probabilities(self._canvases(images), views), top)
+        return self.ranked(self.probabilities(self._canvases(images), views), top)
 
     def predict_each(
         self, images: Iterable[ImageSource], top: int = 5, views: Views = "center", batch_size: int = 64
@@ -76,7 +76,7 @@ class Classifier:
         remaining = iter(images)
         while batch := [self._canvas_or_error(image) for image in islice(remaining, batch_size)]:
             sound = [canvas for canvas in batch if not isinstance(canvas, ImageError)]
-            ranked = iter(self._ranked(self.probabilities(np.stack(sound), views), top) if sound else [])
+            ranked = iter(self.ranked(self.probabilities(np.stack(sound), views), top) if sound else [])
             yield from (item if isinstance(item, ImageError) else next(ranked) for item in batch)
 
     def probabilities(self, images: NDArray[np.uint8], views: Views = "center") -> NDArray[np.float32]:
@@ -88,6 +88,23 @@ class Classifier:
         probs = np.stack([softmax(self.engine.logits(view)) for view in crops])
         mean: NDArray[np.float32] = probs.mean(axis=0)
         return mean
+
+    def ranked(self, probs: NDArray[np.float32], top: int = 5) -> list[list[Prediction]]:
+        """The `top` most probable classes of each row of probabilities (N, K), best first.
+
+        Raises:
+            InputError: `top` is below one.
+        """
+        if top < 1:
+            raise InputError(f"top is {top}; it must be at least 1")
+        best = np.argsort(-probs, axis=1, kind="stable")[:, :top]
+        return [
+            [
+                Prediction(label=self.classes[index].name, index=index, probability=float(row[index]))
+                for index in order.tolist()
+            ]
+            for row, order in zip(probs, best, strict=True)
+        ]
 
     def features(self, images: ImageSource | Sequence[ImageSource], layer: str = "fc7") -> NDArray[np.float32]:
         """float32 (N, ...): a layer's output for the central view of one image (N = 1) or several.
@@ -114,26 +131,19 @@ class Classifier:
         except ImageError as error:
             return error
 
-    def _ranked(self, probs: NDArray[np.float32], top: int) -> list[list[Prediction]]:
-        if top < 1:
-            raise InputError(f"top is {top}; it must be at least 1")
-        best = np.argsort(-probs, axis=1, kind="stable")[:, :top]
-        return [
-            [
-                Prediction(label=self.classes[index].name, index=index, probability=float(row[index]))
-                for index in order.tolist()
-            ]
-            for row, order in zip(probs, best, strict=True)
-        ]
 
-
-def load(weights: str | Path | Weights, engine: str = "auto") -> Classifier:
+def load(
+    weights: str | Path | Weights, engine: str = "auto", *, device: str = "auto", precision: Precision = "auto"
+) -> Classifier:
     """A classifier from weights: a run folder, a file, or weights already read.
+
+    `engine`: auto, torch, onnxruntime or openvino; see `alexnet.engines` for what auto takes, `device` and `precision`.
 
     Raises:
         WeightsError: no such weights, or damaged ones.
         UnknownNameError: no such engine.
         MissingExtraError: what the engine runs on is not installed.
+        InputError: the engine knows no such device or precision.
     """
     found = weights if isinstance(weights, Weights) else find_weights(weights)
-    return Classifier(weights=found, engine=open_engine(engine, found))
+    return Classifier(weights=found, engine=open_engine(engine, found, device, precision))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.data.images import open_image
+from alexnet.data.picture import Picture
 from alexnet.errors import InputError
 
 __all__ = [
@@ -173,9 +174,9 @@ def resize_image(image: Image.Image, resize: Resize, interpolation: str) -> NDAr
 
 
 def draw_window(
-    image: Image.Image, resize: Resize, interpolation: str, window: Window | None = None
+    image: Image.Image | Picture, resize: Resize, interpolation: str, window: Window | None = None
 ) -> NDArray[np.uint8]:
-    """A window of the canvas, or all of it: uint8 (height, width, 3), read-only.
+    """A window of the canvas of an RGB picture, or all of it: uint8 (height, width, 3), not to be changed.
 
     Its pixels are drawn straight from their box in the picture, so parts that are cut away are never computed. They
     equal a cut from the whole canvas; where the box is not exact in Pillow's 32-bit floats a few round the other way
@@ -183,8 +184,14 @@ def draw_window(
     """
     height, width = canvas_size(resize)
     window = window or Window(0, 0, height, width)
-    box = _source_box(image.size, resize, window)
-    return np.asarray(image.resize((window.width, window.height), FILTERS[interpolation], box=box))
+    pixels, size, reduction = image if isinstance(image, Picture) else Picture(image, image.size)
+    left, upper, right, lower = (edge / reduction for edge in _source_box(size, resize, window))
+    if isinstance(pixels, np.ndarray):
+        if (right - left, lower - upper) == (window.width, window.height) and left.is_integer() and upper.is_integer():
+            return pixels[int(upper) : int(lower), int(left) : int(right)]
+        pixels = Image.fromarray(pixels)
+    box = (left, upper, right, lower)
+    return np.asarray(pixels.resize((window.width, window.height), FILTERS[interpolation], box=box))
 
 
 def _source_box(size: tuple[int, int], resize: Resize, window: Window) -> tuple[float, float, float, float]:

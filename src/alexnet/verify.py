@@ -1,12 +1,14 @@
 """Whether weights still are what was saved: their probe's logits come out again, and so do their checksums."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.engines import open_engine
+from alexnet.engines import CPU, choose_reference, open_engine
 from alexnet.errors import WeightsError
 from alexnet.weights import Weights, find_weights, probe_view
 from alexnet.weights.diagnosis import diagnose
@@ -54,10 +56,12 @@ def verify(where: str | Path) -> Verified:
 
 def probe_logits(weights: Weights) -> NDArray[np.float32]:
     """The logits (K,) of the probe image, for storing and for verifying: by one thread of the CPU, in float32."""
-    engine = open_engine("torch", weights, "cpu")
-    from alexnet.engines.torch import one_thread  # only now is torch known to be there
+    engine = open_engine(choose_reference(), weights, CPU)
+    alone: Callable[[], AbstractContextManager[object]] = nullcontext
+    if engine.name == "torch":
+        from alexnet.engines.torch import one_thread as alone  # only now is torch known to be there
 
-    with one_thread():
+    with alone():
         logits: NDArray[np.float32] = engine.logits(probe_view(weights.preprocessing))[0]
     return logits
 

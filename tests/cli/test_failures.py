@@ -1,5 +1,7 @@
 import errno
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from alexnet.cli.failures import describe_failure
@@ -19,8 +21,24 @@ from alexnet.errors import DataError, RunError
         (OSError(errno.EROFS, "x"), "the file system is read-only; write elsewhere", 1),
         (FileNotFoundError(errno.ENOENT, "No such file", "a"), "a: No such file", 1),
         (OSError("odd"), "odd", 1),
-        (MemoryError(), "unexpected MemoryError (run again with --debug to see where)", 1),
+        (ZeroDivisionError(), "unexpected ZeroDivisionError (run again with --debug to see where)", 1),
     ],
 )
 def test_every_failure_is_one_line_with_a_status(error: Exception, line: str, status: int) -> None:
     assert describe_failure(error) == (line, status)
+
+
+@pytest.mark.parametrize("allocate", [lambda: np.empty(1 << 60), lambda: bytearray(1 << 62)])
+def test_a_batch_that_does_not_fit_says_what_to_change(allocate: Callable[[], object]) -> None:
+    with pytest.raises(MemoryError) as caught:
+        allocate()
+    line, status = describe_failure(caught.value)
+    assert "--batch-size" in line
+    assert status == 1
+
+
+def test_torch_says_that_its_memory_is_out_in_words() -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 45)
+    assert "--batch-size" in describe_failure(caught.value)[0]

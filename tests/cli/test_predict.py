@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from alexnet.engines import choose_engine
+
 
 @pytest.fixture
 def photo(photos: Path) -> Path:
@@ -14,7 +16,7 @@ def photo(photos: Path) -> Path:
 def test_json_has_exactly_the_published_keys(run, photo: Path, weights_file: Path) -> None:
     shown = run("predict", photo, "--weights", weights_file, "--top", "3", "--json").json
     assert list(shown) == ["weights", "engine", "predictions", "errors"]
-    assert (shown["weights"], shown["engine"], shown["errors"]) == (str(weights_file), "torch", [])
+    assert (shown["weights"], shown["engine"], shown["errors"]) == (str(weights_file), choose_engine(), [])
     [prediction] = shown["predictions"]
     assert list(prediction) == ["path", "top"]
     assert prediction["path"] == str(photo)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import EpsImagePlugin, Image
 
-from alexnet.data.images import FORMATS, open_image
+from alexnet.data import images
+from alexnet.data.images import FORMATS, open_image, read_file
 from alexnet.errors import ImageError
 
 RED = (200, 30, 40)
@@ -179,3 +180,16 @@ def test_what_is_not_listed_is_not_decoded() -> None:
     for name in ("ICO", "PCX", "TGA", "SGI"):
         with pytest.raises(ImageError, match="not an image"):
             open_image(saved(Image.new("RGB", (16, 16)), name))
+
+
+def test_files_are_read_whole_or_refused_by_name(tmp_path, encoded, monkeypatch) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded())
+    assert read_file(path) == encoded()
+    for wrong, reason in ((tmp_path / "nowhere.jpg", "no such file"), (tmp_path, "a folder, not an image")):
+        with pytest.raises(ImageError, match=f"{wrong}: {reason}"):
+            read_file(wrong)
+    monkeypatch.setattr(images, "MOST_BYTES", 10)
+    with pytest.raises(ImageError, match="bytes are too many") as refused:
+        read_file(path, "my picture")
+    assert refused.value.kind == "too-large"

@@ -1,12 +1,9 @@
-import sys
-
 import numpy as np
 import pytest
 import torch
 
-from alexnet.engines import open_engine
 from alexnet.engines.torch import TorchEngine, one_thread
-from alexnet.errors import InputError, MissingExtraError, UnknownNameError
+from alexnet.errors import InputError
 from alexnet.nn import build
 from alexnet.preprocess import normalize
 from alexnet.weights import Weights, probe_view
@@ -45,19 +42,6 @@ def test_the_probe_tells_spoiled_weights(tiny_weights: Weights) -> None:
     sound = TorchEngine(tiny_weights).logits(view)
     tiny_weights.tensors["conv1.weight"][:] = tiny_weights.tensors["conv1.weight"][:, ::-1].copy()
     assert np.abs(TorchEngine(tiny_weights).logits(view) - sound).max() > 0.01
-
-
-def test_open_engine_takes_names(tiny_weights: Weights) -> None:
-    assert open_engine("auto", tiny_weights).name == open_engine("torch", tiny_weights).name == "torch"
-    with pytest.raises(UnknownNameError, match="unknown engine 'torhc'; did you mean torch"):
-        open_engine("torhc", tiny_weights)
-
-
-def test_a_missing_torch_is_named_with_its_extra(tiny_weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "alexnet.engines.torch")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(MissingExtraError, match=r"PyTorch .*alexnet\[train\]"):
-        open_engine("auto", tiny_weights)
 
 
 def test_one_thread_is_over_even_after_a_failure() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from alexnet.data import loader
+from alexnet.data import loader, picture
 from alexnet.data.datasets import open_data
 from alexnet.data.statistics import Statistics
 from alexnet.errors import DataError, InputError, MissingExtraError, RunError
@@ -317,7 +318,8 @@ def test_too_many_damaged_images_end_the_run_where_it_can_go_on(
     begin("whole", limit_train_batches=None)
     mine = shutil.copytree(photos, tmp_path / "mine")
     away = tmp_path / "away"
-    monkeypatch.setattr(loader, "KeptSplit", lambda split, _: split)  # photographs are too large to be kept
+    keep_nothing = partial(picture.KeptPictures, keep_bytes=0)  # as photographs, which are too large
+    monkeypatch.setattr(loader, "KeptPictures", lambda split, _, least: keep_nothing(split, least=least))
     observer = watching(counts=False)
     say = observer.say
 

@@ -29,7 +29,7 @@ def test_a_file_is_known_by_its_content_not_its_suffix(tmp_path: Path, tiny_weig
         (b"just words, no weights", "not a file of weights"),
         (b"PK\x03\x04 and so on", "a PyTorch .pth file"),
         (b"\x80\x02}q\x00", "a cuda-convnet checkpoint"),
-        (b"\x08\x07\x12\x07pytorch", "an ONNX model"),
+        (b"\x08\x07\x12\x07pytorch", "not a whole ONNX file"),
         (b"\x0a\x07AlexNet", "a Caffe .caffemodel"),
     ],
 )

@@ -49,7 +49,7 @@ def test_tensors_are_not_read(runs: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def refuse(file: object) -> None:
         raise AssertionError("the tensors were read")
 
-    monkeypatch.setattr("alexnet.weights.files._read_tensors", refuse)
+    monkeypatch.setattr("alexnet.weights.files._views", refuse)
     assert list_weights([runs])[0].state == "best"
 
 

@@ -25,6 +25,7 @@ VERBS = {
     "similar": "alexnet.cli.similar",
     "weights": "alexnet.cli.weights",
     "verify": "alexnet.cli.verify",
+    "convert": "alexnet.cli.convert",
     "demo": "alexnet.cli.demo",
 }
 

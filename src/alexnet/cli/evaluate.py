@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, ClassOrder, Engine, GroundTruth, Workers
+from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, ClassOrder, Engine, GroundTruth, Precision, Workers
 from alexnet.cli.output import AsJson, print_json
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def evaluate(
     ground_truth: GroundTruth = None,
     class_order: ClassOrder = "sorted",
     engine: Engine = "auto",
+    precision: Precision = "auto",
     batch_size: BatchSize = BATCH_SIZE,
     workers: Workers = WORKERS,
     json: AsJson = False,
@@ -48,7 +49,7 @@ def evaluate(
     names = (split,) if split else MEASURED_ON
     images = found.split(*names)
     name = next(name for name in names if name in found.splits)
-    classifiers = [load(where, engine) for where in (*weights, *(more_weights or ()))]
+    classifiers = [load(where, engine, precision=precision) for where in (*weights, *(more_weights or ()))]
     damaged = DamagedImages(len(images), say)
     with progress("evaluate", len(images), "images") as advance:
         measured = measure(

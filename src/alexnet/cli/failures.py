@@ -13,6 +13,8 @@ _OF_THE_MACHINE = {
     errno.EROFS: "the file system is read-only; write elsewhere",
     errno.EACCES: "permission denied; change the permissions or use another place",
 }
+# Python and NumPy have a class for it; torch, ONNX Runtime and OpenVINO have words, on CPUs and on devices.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "failed to allocate", "unable to allocate", "bad_alloc")
 _OF_THE_INPUT = {errno.ENAMETOOLONG: "no such path, the name is too long"}
 
 
@@ -33,6 +35,8 @@ def _describe(error: Exception) -> tuple[str, int]:
         reason = reasons.get(error.errno or 0, error.strerror or str(error))
         exit_status = BAD_INPUT if error.errno in _OF_THE_INPUT else FAILED_RUN
         return f"{error.filename}: {reason}" if error.filename else reason, exit_status
+    if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY):
+        return "this does not fit in memory; give a smaller --batch-size, or a smaller net", FAILED_RUN
     what = f"{type(error).__name__}: {error}".rstrip(": ")
     return f"unexpected {what} (run again with --debug to see where)", FAILED_RUN
 

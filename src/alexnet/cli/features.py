@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, Engine, Split, Weights, Workers
+from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, Engine, Precision, Split, Weights, Workers
 from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
 from alexnet.cli.stdin import stdin_contents
 
@@ -25,6 +25,7 @@ def features(
     ] = None,
     split: Split = None,
     engine: Engine = "auto",
+    precision: Precision = "auto",
     batch_size: BatchSize = BATCH_SIZE,
     workers: Workers = WORKERS,
     json: AsJson = False,
@@ -38,7 +39,7 @@ def features(
 
     keep_memory()
     collection = open_collection(images, split, stdin_contents(images))
-    classifier = load(weights, engine)
+    classifier = load(weights, engine, precision=precision)
     with progress("features", len(collection.images), "images") as advance:
         done = extract_features(
             classifier,

@@ -9,7 +9,10 @@ from alexnet.cores import usable_cores
 
 Weights = Annotated[str, typer.Option(help="A run folder or a file.")]
 Split = Annotated[str | None, typer.Option(help="train, val or test.", show_default="all in turn")]
-Engine = Annotated[str, typer.Option(help="auto or torch.")]
+Engine = Annotated[str, typer.Option(help="auto, torch, onnxruntime or openvino; auto: the fastest installed.")]
+Precision = Annotated[
+    Literal["auto", "fp32", "bf16"], typer.Option(help="What the net computes in; auto leaves it to the engine.")
+]
 BatchSize = Annotated[int, typer.Option(min=1, help="Images at a time.")]
 GroundTruth = Annotated[
     Path | None, typer.Option(help="Labels of ILSVRC's flat validation images.", show_default="found beside them")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from alexnet.cli.options import Engine, Precision
 from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
 from alexnet.cli.stdin import STDIN, open_stdin
 from alexnet.errors import ImageError
@@ -21,7 +22,8 @@ def predict(
     weights: Annotated[str, typer.Option(help="A run folder or a file.")],
     top: Annotated[int, typer.Option(min=1, help="Classes to print for each image.")] = 5,
     views: Annotated[Literal["center", "ten"], typer.Option(help="One crop an image, or the paper's ten.")] = "center",
-    engine: Annotated[str, typer.Option(help="auto or torch.")] = "auto",
+    engine: Engine = "auto",
+    precision: Precision = "auto",
     json: AsJson = False,
 ) -> None:
     """Say what is in images."""
@@ -30,7 +32,7 @@ def predict(
     from alexnet.predict import load
 
     paths = [path for image in images for path in ([image] if image == STDIN else image_files(image))]
-    classifier = load(weights, engine)
+    classifier = load(weights, engine, precision=precision)
     results: list[tuple[str, list[Prediction] | ImageError]] = []
     with progress("predict", len(paths), "images") as advance:
         sources = [open_stdin() if path == STDIN else path for path in paths]

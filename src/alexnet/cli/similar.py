@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, Engine, Split, Weights, Workers
+from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, Engine, Precision, Split, Weights, Workers
 from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
 from alexnet.cli.stdin import stdin_contents
 
@@ -21,6 +21,7 @@ def similar(
     out: Annotated[Path | None, typer.Option(help="A picture to draw, as figure 4 (right) of the paper.")] = None,
     split: Split = None,
     engine: Engine = "auto",
+    precision: Precision = "auto",
     batch_size: BatchSize = BATCH_SIZE,
     workers: Workers = WORKERS,
     json: AsJson = False,
@@ -36,7 +37,7 @@ def similar(
     keep_memory()
     where = open_among(among, split)
     query = open_image(stdin_contents([image]).get(image, image), image)
-    classifier = load(weights, engine)
+    classifier = load(weights, engine, precision=precision)
     errors: list[tuple[str, ImageError]] = []
     with progress("similar", len(where.collection.images), "images") as advance:
         found = find_similar(

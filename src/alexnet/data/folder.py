@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.data.ilsvrc import ClassOrder, folder_name, imagenet_classes, order_classes, validation_labels
-from alexnet.data.images import open_image
+from alexnet.data.images import open_image, read_file
 from alexnet.data.layout import SPLITS, Layout, Place, TreeShape, split_of
 from alexnet.data.splits import ClassInfo, DataSet, Split, check_classes
 from alexnet.data.trees import FolderTree, fingerprint, list_suffixes
@@ -37,6 +37,10 @@ class FolderSplit:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    def encoded(self, index: int) -> bytes:
+        """The file of one image. Raises `ImageError` with its path."""
+        return read_file(self.root / self.paths[index])
 
     def image(self, index: int) -> Image.Image:
         """The picture in mode RGB. Raises `ImageError` with its path."""

@@ -1,8 +1,10 @@
 """Any image file becomes an upright RGB picture, or one line that says why not."""
 
+import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from itertools import chain
@@ -28,6 +30,8 @@ FORMATS: Mapping[str, tuple[str, ...]] = {  # to the suffixes of their files
 }
 SUFFIXES = frozenset(chain.from_iterable(FORMATS.values()))
 
+MOST_BYTES = 1 << 29  # ours: of one file; a picture of Pillow's most pixels, uncompressed, has as many
+
 _PILLOW_MODULES = re.compile(r"PIL\.")
 
 _16_BIT_IN_32 = ("PNG", "PPM")  # their levels end at 65535, in whatever mode Pillow opens them
@@ -42,6 +46,7 @@ UPRIGHT: Mapping[int, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+SIDEWAYS = frozenset(UPRIGHT[tag] for tag in (5, 6, 7, 8))  # what turns width into height
 
 
 def open_image(source: str | Path | bytes | BinaryIO | Image.Image, name: str | None = None) -> Image.Image:
@@ -56,13 +61,22 @@ def open_image(source: str | Path | bytes | BinaryIO | Image.Image, name: str | 
     """
     match source:
         case Image.Image():
-            return _finish(source, name or "image")
+            return finish(source, name or "image")
         case bytes():
             return _decode(BytesIO(source), name or "image")
         case str() | Path():
             return _open_path(Path(source), name or str(source))
         case _:
             return _decode(BytesIO(source.read()), name or str(getattr(source, "name", "image")))
+
+
+def read_file(path: Path, name: str | None = None) -> bytes:
+    """The bytes of one image file. Raises `ImageError` as `open_image`, and for more than `MOST_BYTES`."""
+    name = name or str(path)
+    with _opened(path, name) as file:
+        if (size := os.fstat(file.fileno()).st_size) > MOST_BYTES:
+            raise ImageError(f"{name}: {size:,} bytes are too many; at most {MOST_BYTES:,} are read", "too-large")
+        return file.read()
 
 
 def open_header(file: BinaryIO) -> Image.Image:
@@ -79,9 +93,15 @@ def _readable_formats() -> tuple[str, ...]:
 
 
 def _open_path(path: Path, name: str) -> Image.Image:
+    with _opened(path, name) as file:
+        return _decode(file, name)
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
-            return _decode(file, name)
+            yield file
     except FileNotFoundError:
         raise ImageError(f"{name}: no such file", "unreadable") from None
     except IsADirectoryError:
@@ -91,25 +111,35 @@ def _open_path(path: Path, name: str) -> Image.Image:
 
 
 def _decode(file: BinaryIO, name: str) -> Image.Image:
+    return finish(identify(file, name), name)
+
+
+def identify(file: BinaryIO, name: str) -> Image.Image:
+    """An image whose pixels are not decoded yet, for `finish`. Raises `ImageError`."""
     if not file.read(1):
         raise ImageError(f"{name}: empty file (0 bytes)", "empty")
     file.seek(0)
     try:
-        image = open_header(file)
+        return open_header(file)
     except UnidentifiedImageError:
         raise ImageError(f"{name}: not an image (no format that is read here)", "not-an-image") from None
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: too many pixels; {_limit()}", "too-large") from None
     except Exception as error:
         _refuse(name, error)
-    return _finish(image, name)
 
 
-def _finish(image: Image.Image, name: str) -> Image.Image:
+def is_too_large(size: tuple[int, int]) -> bool:
+    """Whether a picture of (width, height) is beyond Pillow's limit against bombs."""
+    return Image.MAX_IMAGE_PIXELS is not None and size[0] * size[1] > Image.MAX_IMAGE_PIXELS
+
+
+def finish(image: Image.Image, name: str) -> Image.Image:
+    """The upright picture in mode RGB of an image that has been opened. Raises `ImageError`."""
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError(f"{name}: an image without pixels ({width} x {height})", "empty")
-    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+    if is_too_large(image.size):
         raise ImageError(f"{name}: {width} x {height} pixels are too many; {_limit()}", "too-large")
     _hush_pillow()
     try:
@@ -144,11 +174,16 @@ def orientation(image: Image.Image) -> int:
     return int(image.getexif().get(_ORIENTATION_TAG, 1))
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """What brings it upright; nothing where it is, and where its EXIF block is broken: that does not spoil pixels."""
     try:
-        turn = UPRIGHT.get(orientation(image))
-    except Exception:  # a broken EXIF block does not spoil sound pixels
-        return image
+        return UPRIGHT.get(orientation(image))
+    except Exception:  # the bytes of the block choose the exception
+        return None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    turn = turn_of(image)
     return image if turn is None else image.transpose(turn)
 
 

@@ -53,13 +53,16 @@ class JpegSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def image(self, index: int) -> Image.Image:
-        """The picture in mode RGB. Raises `ImageError` with the names of batch and number."""
+    def encoded(self, index: int) -> bytes:
+        """The file of one image as it stands in its batch. Raises `ImageError` with the names of batch and number."""
         file_number, start, size = map(int, self.spans[index])
         try:
             with self.files[file_number].open("rb") as file:
                 file.seek(start)
-                content = file.read(size)
+                return file.read(size)
         except OSError as error:
             raise ImageError(f"{self.paths[index]}: cannot be read ({error.strerror or error})") from None
-        return open_image(content, name=self.paths[index])
+
+    def image(self, index: int) -> Image.Image:
+        """The picture in mode RGB. Raises `ImageError` with the names of batch and number."""
+        return open_image(self.encoded(index), name=self.paths[index])

@@ -6,14 +6,16 @@ What a batch holds depends on the seed, the epoch and the step in it, never on t
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.data.color import draw_noise
 from alexnet.data.damaged import OnDamaged, refuse
+from alexnet.data.picture import KeptPictures
 from alexnet.data.prefetch import prefetch
-from alexnet.data.splits import KeptSplit, Split
+from alexnet.data.splits import Split
 from alexnet.data.transforms import Crops, draw_crops
 from alexnet.errors import DataError, ImageError, InputError
 from alexnet.preprocess import Preprocessing, Resize, Window, canvas_size, check_canvas, draw_window
@@ -21,7 +23,10 @@ from alexnet.preprocess import Preprocessing, Resize, Window, canvas_size, check
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one step sees. `indices` are places in the split; `noise` is added colour in grey levels, see `color`."""
+    """What one step sees. `indices` are places in the split; `noise` is added colour in grey levels, see `color`.
+
+    Channels lie last in memory (`torch.channels_last`): as pictures are decoded, and as convolutions want them.
+    """
 
     images: NDArray[np.uint8]  # (N, 3, crop, crop), RGB, 0 to 255
     labels: NDArray[np.int64]  # (N,)
@@ -31,7 +36,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class LoaderOptions:
-    """How training batches are made. `crops` and `flip`: see `transforms.draw_crops`; `keep_bytes`: see `KeptSplit`.
+    """How training batches are made. `crops` and `flip`: see `transforms.draw_crops`; `keep_bytes`: see `KeptPictures`.
 
     Raises:
         InputError: a size below one, a crop larger than the canvas, an unknown filter or way to crop.
@@ -60,6 +65,15 @@ class LoaderOptions:
             raise InputError(f"crops is chunk, image or center, not {self.crops!r}")
 
 
+class Draws(NamedTuple):
+    """What is drawn for a batch apart from pixels: which images, where each is cropped, which are mirrored, colour."""
+
+    indices: NDArray[np.int64]  # (N,)
+    offsets: NDArray[np.int64]  # (N, 2), (top, left) on the canvas
+    flips: NDArray[np.bool_]  # (N,)
+    noise: NDArray[np.float32] | None  # (N, 3)
+
+
 class TrainLoader:
     """Shuffled, cropped, mirrored batches of a split; colour noise too where `pca` = (stdevs, eigenvectors) is given.
 
@@ -78,7 +92,8 @@ class TrainLoader:
     ) -> None:
         if len(split) == 0:
             raise DataError("no images to train on")
-        self.split = KeptSplit(split, options.keep_bytes)
+        self.split = split
+        self.pictures = KeptPictures(split, options.keep_bytes, least=max(canvas_size(options.resize)))
         self.options = options
         self.pca = pca
         self.on_damaged = on_damaged
@@ -94,7 +109,7 @@ class TrainLoader:
         Raises:
             DataError: what `on_damaged` raises, when the batch of a damaged image is due.
         """
-        order = self._rng(epoch, 0).permutation(len(self.split))
+        order = self.order(epoch)
         steps = range(first_step, self.steps_per_epoch)
         work = partial(self._batch, epoch, order)
         ahead = self.options.workers + self.options.prefetch_batches
@@ -103,11 +118,12 @@ class TrainLoader:
                 self.on_damaged(error)
             yield batch
 
-    def _rng(self, epoch: int, stream: int) -> np.random.Generator:
-        """Stream 0 shuffles, stream 1 + step augments that step."""
-        return np.random.default_rng((self.options.seed, epoch, stream))
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """The images of one pass, as they come."""
+        return self._rng(epoch, 0).permutation(len(self.split))
 
-    def _batch(self, epoch: int, order: NDArray[np.int64], step: int) -> tuple[Batch, list[ImageError]]:
+    def draws(self, epoch: int, order: NDArray[np.int64], step: int) -> Draws:
+        """What is drawn for one step of a pass."""
         options = self.options
         indices = order[step * options.batch_size : (step + 1) * options.batch_size]
         rng = self._rng(epoch, 1 + step)
@@ -121,19 +137,29 @@ class TrainLoader:
             options.chunk_size,
             options.flip,
         )
-        noise = draw_noise(rng, len(indices), *self.pca) if self.pca else None
+        return Draws(indices, offsets, flips, draw_noise(rng, len(indices), *self.pca) if self.pca else None)
 
-        def draw(place: int) -> NDArray[np.uint8]:
+    def _rng(self, epoch: int, stream: int) -> np.random.Generator:
+        """Stream 0 shuffles, stream 1 + step augments that step."""
+        return np.random.default_rng((self.options.seed, epoch, stream))
+
+    def _batch(self, epoch: int, order: NDArray[np.int64], step: int) -> tuple[Batch, list[ImageError]]:
+        options = self.options
+        indices, offsets, flips, noise = self.draws(epoch, order, step)
+
+        def draw(place: int, image: NDArray[np.uint8]) -> None:
             """Only the pixels of the crop are drawn, not the whole canvas."""
             top, left = offsets[place].tolist()
             window = Window(top, left, options.crop, options.crop)
-            picture = self.split.image(int(indices[place]))
+            picture = self.pictures[int(indices[place])]
             pixels = draw_window(picture, options.resize, options.interpolation, window)
-            return (pixels[:, ::-1] if flips[place] else pixels).transpose(2, 0, 1)
+            _put_mirrored(pixels, image) if flips[place] else _put(pixels, image)
 
-        crops, sound, damaged = _draw_all(draw, len(indices), (options.crop, options.crop))
+        images = np.empty((len(indices), options.crop, options.crop, 3), np.uint8).transpose(0, 3, 1, 2)
+        sound, damaged = _draw_all(draw, images)
         indices = indices[sound]
-        return Batch(crops, self.split.labels[indices], None if noise is None else noise[sound], indices), damaged
+        noise = None if noise is None else noise[sound]
+        return Batch(images[: len(sound)], self.split.labels[indices], noise, indices), damaged
 
 
 def eval_batches(
@@ -164,26 +190,37 @@ def eval_batches(
 def _canvases(
     split: Split, preprocessing: Preprocessing, indices: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[ImageError]]:
-    def draw(place: int) -> NDArray[np.uint8]:
+    def draw(place: int, image: NDArray[np.uint8]) -> None:
         picture = split.image(int(indices[place]))
-        return draw_window(picture, preprocessing.resize, preprocessing.interpolation).transpose(2, 0, 1)
+        _put(draw_window(picture, preprocessing.resize, preprocessing.interpolation), image)
 
-    canvases, sound, damaged = _draw_all(draw, len(indices), preprocessing.canvas)
-    return canvases, indices[sound], damaged
+    canvases = np.empty((len(indices), 3, *preprocessing.canvas), np.uint8)
+    sound, damaged = _draw_all(draw, canvases)
+    return canvases[: len(sound)], indices[sound], damaged
 
 
 def _draw_all(
-    draw: Callable[[int], NDArray[np.uint8]], count: int, size: tuple[int, int]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[ImageError]]:
-    """`draw(0)` to `draw(count - 1)` as (N, 3, *size), the places of the N sound ones, the errors of the others."""
-    images = np.empty((count, 3, *size), np.uint8)
+    draw: Callable[[int, NDArray[np.uint8]], None], images: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], list[ImageError]]:
+    """`draw` images one after the other, without gaps: the places of the sound ones, the errors of the others."""
     sound: list[int] = []
     damaged: list[ImageError] = []
-    for place in range(count):
+    for place in range(len(images)):
         try:
-            images[len(sound)] = draw(place)
+            draw(place, images[len(sound)])
         except ImageError as error:
             damaged.append(error)
         else:
             sound.append(place)
-    return images[: len(sound)], np.array(sound, np.int64), damaged
+    return np.array(sound, np.int64), damaged
+
+
+def _put(pixels: NDArray[np.uint8], image: NDArray[np.uint8]) -> None:
+    """Pixels (H, W, 3) into an image (3, H, W)."""
+    image[:] = pixels.transpose(2, 0, 1)
+
+
+def _put_mirrored(pixels: NDArray[np.uint8], image: NDArray[np.uint8]) -> None:
+    """The same, left to right. Channel by channel: NumPy would go pixel by pixel, which takes five times as long."""
+    for channel in range(3):
+        image[channel] = pixels[:, ::-1, channel]

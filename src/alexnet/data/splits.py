@@ -11,8 +11,6 @@ from PIL import Image
 
 from alexnet.errors import DataError
 
-_BYTES_PER_PIXEL = 4  # Pillow stores RGB as RGBX
-
 
 @dataclass(frozen=True)
 class ClassInfo:
@@ -87,33 +85,6 @@ class ArraySplit:
     def image(self, index: int) -> Image.Image:
         """The picture in mode RGB."""
         return Image.fromarray(self.images[index])
-
-
-class KeptSplit:
-    """A split that decodes every picture once and keeps it in memory, where all of them fit.
-
-    A picture is kept if a whole split of its size would stay within `keep_bytes`: small images are (decoding is half of
-    their cost, and that half holds Python's lock), photographs are not.
-    """
-
-    def __init__(self, split: Split, keep_bytes: int) -> None:
-        self.labels = split.labels
-        self.paths = split.paths
-        self._split = split
-        self._keep_bytes = keep_bytes
-        self._kept: dict[int, Image.Image] = {}
-
-    def __len__(self) -> int:
-        return len(self._split)
-
-    def image(self, index: int) -> Image.Image:
-        """The picture in mode RGB, shared: not to be changed. Raises as the split itself does."""
-        if index in self._kept:
-            return self._kept[index]
-        picture = self._split.image(index)
-        if len(self) * picture.width * picture.height * _BYTES_PER_PIXEL <= self._keep_bytes:
-            self._kept[index] = picture.copy()  # without the decoder that the opened one holds on to
-        return picture
 
 
 def unnamed_classes(count: int) -> tuple[ClassInfo, ...]:

@@ -9,10 +9,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple
 
-from alexnet.data.images import SUFFIXES
+from alexnet.data.images import MOST_BYTES, SUFFIXES
 from alexnet.errors import DataError, ImageError
-
-MOST_BYTES = 1 << 29  # ours: of one file; a picture of Pillow's most pixels, uncompressed, has as many
 
 
 class Entry(NamedTuple):

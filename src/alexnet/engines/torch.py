@@ -8,13 +8,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from alexnet.engines import Features, Precision
 from alexnet.errors import InputError
 from alexnet.nn import InputLayer, assemble
+from alexnet.nn.layers import use_channels_last
 from alexnet.weights import Weights
 
 
 class TorchEngine:
-    """A net in evaluation mode, float32, channels-last. Where it can it uses the memory of `weights.tensors` itself.
+    """A net in evaluation mode, channels-last. Where it can it uses the memory of `weights.tensors` itself.
+
+    `precision` auto is float32. In bf16 the weights are converted once: cast in every call, as autocast does it, they
+    take most of the time of one image.
 
     Raises:
         InputError: no such device on this machine.
@@ -22,10 +27,13 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, weights: Weights, device: str = "auto") -> None:
+    def __init__(self, weights: Weights, device: str = "auto", precision: Precision = "auto") -> None:
         self.device = _device(device)
-        net = assemble(weights.spec, {key: torch.from_numpy(tensor) for key, tensor in weights.tensors.items()})
-        self._net = net.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        tensors = {key: torch.from_numpy(tensor).to(self._dtype) for key, tensor in weights.tensors.items()}
+        net = assemble(weights.spec, tensors)
+        self._net = net.to(self.device).eval()
+        use_channels_last(net)
         self._input = InputLayer(weights.preprocessing).to(self.device)
 
     @torch.inference_mode()
@@ -34,7 +42,7 @@ class TorchEngine:
         return _to_numpy(self._net(self._normalized(images)))
 
     @torch.inference_mode()
-    def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> Features:
         """uint8 (N, 3, crop, crop) to float32 (N, ...) by layer."""
         found = self._net.features(self._normalized(images), layers)
         return {layer: _to_numpy(tensor) for layer, tensor in found.items()}
@@ -42,7 +50,7 @@ class TorchEngine:
     def _normalized(self, images: NDArray[np.uint8]) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         normalized: Tensor = self._input(pixels.contiguous(memory_format=torch.channels_last))
-        return normalized
+        return normalized.to(self._dtype)
 
 
 @contextmanager

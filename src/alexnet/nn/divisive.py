@@ -2,8 +2,8 @@
 
 Only the window differs (neighbouring maps, or a square of the same map). `define_norm` makes a torch operator of one
 from what describes it. In training nothing but the input is kept: the backward pass computes the base again, which
-costs less than memory does. An operator runs a kernel (`alexnet.nn.native`) where there is one for what it is given,
-else the formula in torch's own operations.
+costs less than memory does. An operator runs a kernel (`alexnet.nn.native` on CPUs, `alexnet.nn.fused` on CUDA) where
+there is one for what it is given, else the formula in torch's own operations.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,18 @@ import torch
 from torch import Tensor
 from torch.library import custom_op
 
+from alexnet.nn import fused
+from alexnet.nn.fused import Window, power
 from alexnet.nn.native import kernels_for
 
-Window = Callable[[Tensor], Tensor]
+Windows = Callable[..., tuple[Window, Window]]
 Operator = Callable[..., Tensor]
 
 
 def normalize(x: Tensor, window: Window, k: float, beta: float) -> Tensor:
     """x * (k + window(x^2))^-beta in differentiable operations, which compilers fuse and exporters know."""
     with torch.autocast(x.device.type, enabled=False):
-        return x * (window(x * x) + k).pow(-beta)
+        return x * power(window(x * x) + k, beta)
 
 
 def wants_formula(x: Tensor) -> bool:
@@ -33,9 +35,10 @@ def wants_formula(x: Tensor) -> bool:
 def define_norm(
     name: str,
     settings: str,
-    windows: Callable[..., tuple[Window, Window]],
+    windows: Windows,
     kernel: str,
     layout: Callable[..., tuple[int, ...] | None],
+    windows_to_fuse: Windows | None = None,
 ) -> Operator:
     """The operator alexnet::`name`(Tensor x, `settings`) -> Tensor, in the shape, dtype and memory format of `x`.
 
@@ -43,6 +46,7 @@ def define_norm(
         sum.
     windows: given x and what follows k, the window and its adjoint: sum(window(a) * b) == sum(a * adjoint(b)).
     kernel, layout: the native kernel, and the sizes that it takes for x and what follows k; None if it cannot.
+    windows_to_fuse: the same windows in operations that a compiler makes one kernel of, where `windows` are none.
 
     Its gradient is the operator `name`_backward, which has a gradient too.
     """
@@ -64,8 +68,13 @@ def define_norm(
                 k,
             )
             return result
-        window, adjoint = windows(x, size, alpha, *more)
         with torch.autocast(x.device.type, enabled=False):
+            if fused.is_fused(x):
+                window, adjoint = (windows_to_fuse or windows)(x, size, alpha, *more)
+                if grad is None:
+                    return _laid_out_like(x, fused.forward(x, window, k, beta))
+                return _laid_out_like(x, fused.backward(_laid_out_like(x, grad), x, window, adjoint, k, beta))
+            window, adjoint = windows(x, size, alpha, *more)
             return _forward(x, window, k, beta) if grad is None else _backward(grad, x, window, adjoint, k, beta)
 
     @custom_op(f"alexnet::{name}", mutates_args=(), schema=f"(Tensor x, {settings}) -> Tensor")
@@ -108,20 +117,12 @@ def _laid_out_like(x: Tensor, grad: Tensor) -> Tensor:
 
 
 def _forward(x: Tensor, window: Window, k: float, beta: float) -> Tensor:
-    return torch.mul(_power(window(x * x).add_(k), beta), x, out=torch.empty_like(x))
+    return torch.mul(power(window(x * x).add_(k), beta), x, out=torch.empty_like(x))
 
 
 def _backward(grad: Tensor, x: Tensor, window: Window, adjoint: Window, k: float, beta: float) -> Tensor:
     """dL/dx = g base^-beta - 2 beta x * adjoint(g x base^(-beta-1))."""
     base = window(x * x).add_(k)
-    direct = _power(base, beta).mul_(grad)
+    direct = power(base, beta).mul_(grad)
     indirect = adjoint(base.reciprocal_().mul_(direct).mul_(x))
     return torch.sub(direct, indirect.mul_(x), alpha=2 * beta, out=torch.empty_like(x))
-
-
-def _power(base: Tensor, beta: float) -> Tensor:
-    """base^-beta; the 0.75 of every known net as two square roots, several times faster than pow."""
-    if beta != 0.75:
-        return base.pow(-beta)
-    root = base.rsqrt()
-    return root.mul_(root.sqrt())

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from alexnet.nn.divisive import Window, define_norm, normalize, wants_formula
+from alexnet.nn.divisive import define_norm, normalize, wants_formula
+from alexnet.nn.fused import Window
 
 
 class LocalResponseNorm(nn.Module):
@@ -49,19 +50,29 @@ class LocalResponseNorm(nn.Module):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}, groups={self.groups}"
 
 
-def shifted_window(size: int, alpha: float, groups: int) -> Window:
-    """alpha times the sum over `size` maps of a group: as many shifted copies, which a compiler makes one pass of."""
+def shifted_window(size: int, alpha: float, groups: int, first: int | None = None) -> Window:
+    """alpha times the sum over `size` maps of a group: as many shifted copies, which a compiler makes one pass of.
+
+    `first`: where a window begins, so many maps before its own; size // 2 if not given. In between maps lie last, so
+    that a compiler keeps channels-last memory as it is.
+    """
+    before = size // 2 if first is None else first
 
     def window(squares: Tensor) -> Tensor:
-        maps = squares.reshape(squares.shape[0], groups, -1, *squares.shape[2:])  # (N, groups, C / groups, ...)
-        margins = (0, 0) * (maps.ndim - 3) + (size // 2, (size - 1) // 2)
-        padded, count = F.pad(maps, margins), maps.shape[2]
-        total = padded.narrow(2, 0, count)
+        last = squares.movedim(1, -1)
+        maps = last.reshape(*last.shape[:-1], groups, -1)  # (N, ..., groups, C / groups)
+        padded, count = F.pad(maps, (before, size - 1 - before)), maps.shape[-1]
+        total = padded.narrow(-1, 0, count)
         for shift in range(1, size):
-            total = total + padded.narrow(2, shift, count)
-        return total.flatten(1, 2) * alpha
+            total = total + padded.narrow(-1, shift, count)
+        return total.flatten(-2).movedim(-1, 1) * alpha
 
     return window
+
+
+def shifted_windows(_: Tensor, size: int, alpha: float, groups: int) -> tuple[Window, Window]:
+    """That window and its adjoint."""
+    return shifted_window(size, alpha, groups), shifted_window(size, alpha, groups, first=(size - 1) // 2)
 
 
 def band_windows(x: Tensor, size: int, alpha: float, groups: int) -> tuple[Window, Window]:
@@ -107,4 +118,5 @@ _across_maps = define_norm(
     windows=band_windows,
     kernel="across_maps",
     layout=_layout,
+    windows_to_fuse=shifted_windows,
 )

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from alexnet.nn.divisive import Window, define_norm, normalize, wants_formula
+from alexnet.nn.divisive import define_norm, normalize, wants_formula
+from alexnet.nn.fused import Window
 
 
 class SameMapNorm(nn.Module):

@@ -1,5 +1,6 @@
 """The training loop: one step, one epoch, then many. What surrounds it (folders, options) is in `alexnet.train.run`."""
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
@@ -13,9 +14,12 @@ from torch.nn import functional as F
 from alexnet.data.loader import Batch
 from alexnet.errors import RunError
 from alexnet.nn import InputLayer, Net
+from alexnet.nn.layers import use_channels_last
 from alexnet.recipes import Recipe
 from alexnet.train.checkpoint import Measured, Progress
+from alexnet.train.compiled import Gradients
 from alexnet.train.observer import Advance
+from alexnet.train.on_device import DeviceBatch
 from alexnet.train.schedule import rate_at, recipe_progress
 from alexnet.train.sgd import Sgd2012
 
@@ -28,6 +32,7 @@ class Trainer:
     """A net, its update and its recipe on one device.
 
     `dtype`: of convolutions and products (bf16 under autocast, or float32); weights and updates stay float32.
+    `say` is told where the device's fast way cannot be taken.
     """
 
     def __init__(
@@ -40,14 +45,19 @@ class Trainer:
         dtype: torch.dtype,
         seed: int,
         total_steps: int,
+        say: Callable[[str], None] = warnings.warn,
     ) -> None:
-        self.net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net = net.to(device)
+        use_channels_last(self.net)
         self.inputs = inputs.to(device)
         self.optimizer = Sgd2012(self.net, recipe)
         self.recipe, self.device, self.dtype = recipe, device, dtype
         self.seed, self.total_steps = seed, total_steps
+        self._gradients = Gradients(
+            self._loss, self.net.parameters(), device=device, batch_size=recipe.batch_size, say=say
+        )
 
-    def step(self, batch: Batch, step: int, plateaus: int = 0) -> tuple[Tensor, Tensor]:
+    def step(self, batch: Batch | DeviceBatch, step: int, plateaus: int = 0) -> tuple[Tensor, Tensor]:
         """One update; (mean loss, number of wrong top-1 answers) of the batch before it, on the device.
 
         All randomness follows from seed and step, so that a resumed run repeats what an uninterrupted one does.
@@ -59,18 +69,24 @@ class Trainer:
         assert images is not None
         assert labels is not None
         self.net.train()
-        x = self.inputs(
-            images.contiguous(memory_format=torch.channels_last),
-            noise,
-            rate_at(self.recipe.color_noise, progress),
-            dtype=self.dtype,
-        )
+        coefficient = rate_at(self.recipe.color_noise, progress)
+        try:
+            loss, wrong = self._gradients(
+                images.contiguous(memory_format=torch.channels_last), labels, noise, coefficient
+            )
+        except torch.OutOfMemoryError:
+            raise RunError(
+                f"a batch of {len(images)} does not fit the memory of {self.device}; begin with a smaller --batch-size"
+            ) from None
+        self.optimizer.step()
+        return loss, wrong
+
+    def _loss(self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float) -> tuple[Tensor, Tensor]:
+        """Mean loss, and number of wrong top-1 answers."""
+        x = self.inputs(images, noise, coefficient, dtype=self.dtype)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             logits = self.net(x).float()
-        loss = F.cross_entropy(logits, labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return loss.detach(), (logits.detach().argmax(1) != labels).sum()
+        return F.cross_entropy(logits, labels), (logits.detach().argmax(1) != labels).sum()
 
     def rates(self) -> dict[str, float]:
         """The rates now in force, of the classifier's weights and biases, as logs show them."""
@@ -92,7 +108,7 @@ class Trainer:
         return {key: tensor.detach().float().cpu().numpy().copy("C") for key, tensor in self.net.state_dict().items()}
 
     def _to_device(self, array: Any) -> Tensor | None:
-        return None if array is None else torch.from_numpy(array).to(self.device, non_blocking=True)
+        return None if array is None else torch.as_tensor(array, device=self.device)
 
 
 class Meter:
@@ -142,7 +158,7 @@ class Meter:
 
 def train_epoch(
     trainer: Trainer,
-    batches: Iterable[Batch],
+    batches: Iterable[Batch | DeviceBatch],
     progress: Progress,
     *,
     last_step: int,

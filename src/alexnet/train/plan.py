@@ -21,6 +21,7 @@ from alexnet.train.device import pick_device, pick_precision
 from alexnet.train.folder import describe_data
 from alexnet.train.loop import Trainer
 from alexnet.train.observer import Observer
+from alexnet.train.on_device import Batches, DeviceLoader
 from alexnet.train.options import RunOptions
 from alexnet.weights import Weights, find_weights
 from alexnet.weights.classes import match_classes
@@ -37,7 +38,7 @@ class Plan:
     recipe: Recipe
     dataset: DataSet
     damaged: DamagedImages
-    loader: TrainLoader
+    loader: Batches
     trainer: Trainer
     steps_per_epoch: int
 
@@ -114,6 +115,7 @@ def make_plan(
         dtype=dtype,
         seed=seed,
         total_steps=recipe.epochs * steps_per_epoch,
+        say=observer.say,
     )
     return Plan(
         options=_resolved(options, spec, recipe, seed, dtype),
@@ -121,7 +123,7 @@ def make_plan(
         recipe=recipe,
         dataset=dataset,
         damaged=damaged,
-        loader=loader,
+        loader=DeviceLoader(loader, where, observer.say) if where.type == "cuda" else loader,
         trainer=trainer,
         steps_per_epoch=steps_per_epoch,
     )

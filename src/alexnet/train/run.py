@@ -16,6 +16,7 @@ from alexnet.data.datasets import open_data
 from alexnet.errors import InputError, WeightsError
 from alexnet.lock import hold
 from alexnet.memory import keep_memory
+from alexnet.nn.native import why_not
 from alexnet.train.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
 from alexnet.train.epochs import CURVES, Epochs, RunResult
 from alexnet.train.folder import begin_run, check_data, check_unused, read_run
@@ -66,11 +67,18 @@ def train(
         check_unused(folder)
     beginning = kept.beginning if kept else None
     plan = make_plan(options, dataset, observer, device=device, workers=workers, beginning=beginning)
-    if keeps_memory and plan.trainer.device.type == "cpu":
-        observer.say("memory is kept for reuse, which speeds up training on CPUs; ALEXNET_KEEP_MEMORY=0 turns it off")
+    if plan.trainer.device.type == "cpu":
+        _say_how_fast(observer, keeps_memory)
     with _alone_in(folder), stop_requests() as stop:
         progress = _resume(plan, folder, observer) if resume else _begin(plan, folder)
         return Epochs(plan, folder, progress, observer, stop).train()
+
+
+def _say_how_fast(observer: Observer, keeps_memory: bool) -> None:
+    if keeps_memory:
+        observer.say("memory is kept for reuse, which speeds up training on CPUs; ALEXNET_KEEP_MEMORY=0 turns it off")
+    if reason := why_not():
+        observer.say(f"norms and pools run on torch's own operations, which is slower: {reason}")
 
 
 def _new_folder(data: str) -> Path:

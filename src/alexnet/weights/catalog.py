@@ -1,14 +1,24 @@
 """Where weights are: an existing path wins over a name, and a file is what its bytes say, not what its suffix says."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from alexnet.errors import WeightsError
-from alexnet.weights.files import Weights, read_weights
+from alexnet.weights.files import Header, Weights, read_header, read_weights
+from alexnet.weights.onnx import read_onnx_header, read_onnx_weights
+from alexnet.weights.openvino import read_openvino_header, read_openvino_weights
 
 RUN_FILE = "run.json"
 IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
 
-_WHAT_WEIGHTS_ARE = "a run folder (with run.json) or a .safetensors file written by this package"
+_WHAT_WEIGHTS_ARE = "a run folder (with run.json) or a .safetensors, .onnx or .xml file written by this package"
+
+# What files of weights hold, as `sniff` says it, to what reads them and their headers.
+READERS: Mapping[str, tuple[Callable[[Path], Weights], Callable[[Path], Header]]] = {
+    "safetensors": (read_weights, read_header),
+    "onnx": (read_onnx_weights, read_onnx_header),
+    "openvino": (read_openvino_weights, read_openvino_header),
+}
 
 # First bytes of files that people call weights. Two are protobuf: field 1 of an ONNX model is a number, of a Caffe
 # net its name.
@@ -18,7 +28,8 @@ _SIGNATURES = {
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array",
     b"\x1f\x8b": "a gzip archive",
-    b"\x08": "an ONNX model",
+    b"<?xml": "openvino",
+    b"\x08": "onnx",
     b"\x0a": "a Caffe .caffemodel",
 }
 _HEADER_LENGTH_BYTES = 8  # safetensors: the length of the JSON header, little-endian, then the header
@@ -35,14 +46,29 @@ def find_weights(where: str | Path) -> Weights:
         return read_weights(_in_run_folder(path))
     if not path.exists():
         raise WeightsError(f"no weights at {str(where)!r}: give {_WHAT_WEIGHTS_ARE}")
+    read, _ = _readers(path)
+    return read(path)
+
+
+def find_header(path: Path) -> Header:
+    """What a file of weights says of them, read without them.
+
+    Raises:
+        WeightsError: as `find_weights`.
+    """
+    _, read = _readers(path)
+    return read(path)
+
+
+def _readers(path: Path) -> tuple[Callable[[Path], Weights], Callable[[Path], Header]]:
     kind = sniff(path)
-    if kind != "safetensors":
+    if kind not in READERS:
         raise WeightsError(f"{path}: {kind}; give {_WHAT_WEIGHTS_ARE}")
-    return read_weights(path)
+    return READERS[kind]
 
 
 def sniff(path: Path) -> str:
-    """What a file holds by its first bytes: "safetensors", or words for people.
+    """What a file holds by its first bytes: a key of `READERS`, or words for people.
 
     Raises:
         WeightsError: it cannot be opened.

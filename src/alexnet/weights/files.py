@@ -22,22 +22,26 @@ from alexnet.atomic import write_whole
 from alexnet.data.splits import ClassInfo
 from alexnet.errors import InputError, WeightsError
 from alexnet.preprocess import Preprocessing
-from alexnet.weights.check import check_shapes, check_tensors
+from alexnet.weights.check import check_shapes, check_tensors, tensor_shapes
 from alexnet.weights.metadata import read_classes, read_errors, read_licence, read_probe, read_recipe
+from alexnet.weights.stored import MappedFile, StoredTensors
 
 FORMAT = 1
 METADATA_KEY = "alexnet"
 MEAN_IMAGE = "preprocessing.mean_image"
 
-Tensors = dict[str, NDArray[np.float32]]
+# The number formats of safetensors that NumPy has too.
+_DTYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I8": "i1", "I16": "<i2", "I32": "<i4", "I64": "<i8", "U8": "u1"}
+_HEADER_LENGTH_BYTES = 8  # the length of the JSON header, little-endian, then the header, then the tensors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weights:
     """A trained net, with all it needs to be used and to be repeated.
 
-    `tensors`: key to float32 array. `recipe`: plain JSON of the run, if known. `errors`: measured, each {data, split,
-    views, top1_error, top5_error}. `probe`: what `make_probe` gives, to know a good copy by.
+    `tensors`: key to float32 array; of a file, read when it is asked for. `recipe`: plain JSON of the run, if known.
+    `errors`: measured, each {data, split, views, top1_error, top5_error}. `probe`: what `make_probe` gives, to know a
+    good copy by.
 
     Raises:
         WeightsError: the classes are not the net's.
@@ -46,7 +50,7 @@ class Weights:
     spec: Spec
     classes: tuple[ClassInfo, ...]
     preprocessing: Preprocessing
-    tensors: Tensors = field(repr=False)
+    tensors: Mapping[str, NDArray[np.float32]] = field(repr=False)
     recipe: Mapping[str, Any] | None = None
     errors: tuple[Mapping[str, Any], ...] = ()
     probe: Mapping[str, Any] | None = None
@@ -70,19 +74,10 @@ def save_weights(path: str | Path, weights: Weights) -> None:
         OSError: the folder is missing or read-only, or the disk is full.
     """
     check_tensors(weights.spec, weights.tensors)
-    metadata = {
-        "format": FORMAT,
-        "spec": spec_to_json(weights.spec),
-        "classes": [asdict(info) for info in weights.classes],
-        "preprocessing": weights.preprocessing.to_json(),
-        "recipe": weights.recipe,
-        "errors": list(weights.errors),
-        "probe": weights.probe,
-    }
     tensors = {key: np.ascontiguousarray(tensor) for key, tensor in weights.tensors.items()}
     if weights.preprocessing.mean_image is not None:
         tensors[MEAN_IMAGE] = np.ascontiguousarray(weights.preprocessing.mean_image, dtype=np.float32)
-    content = save(tensors, {METADATA_KEY: json.dumps(metadata, allow_nan=False)})
+    content = save(tensors, {METADATA_KEY: write_metadata(weights)})
     with write_whole(path) as temporary:
         temporary.write_bytes(content)  # the library's own writer makes files that only their owner can read
 
@@ -93,19 +88,61 @@ def read_weights(path: str | Path) -> Weights:
     Raises:
         WeightsError: not such a file, a part of one, one of a newer version, or tensors that are not its net's.
     """
-    with _opened(Path(path)) as (stored, file):
-        tensors = _read_tensors(file)
-        spec, mean_image = spec_from_json(stored["spec"]), tensors.pop(MEAN_IMAGE, None)
-        check_tensors(spec, tensors)
-        return Weights(
-            spec=spec,
-            classes=read_classes(stored["classes"]),
-            preprocessing=Preprocessing.from_json(stored["preprocessing"], mean_image),
-            tensors=tensors,
-            recipe=read_recipe(stored["recipe"]),
-            errors=read_errors(stored["errors"]),
-            probe=read_probe(stored["probe"]),
-        )
+    path = Path(path)
+    with _opened(path) as (stored, file):
+        mapped = MappedFile(path)
+        views = _views(mapped.content, file)
+        spec, mean_image = spec_from_json(stored["spec"]), views.pop(MEAN_IMAGE, None)
+        check_tensors(spec, views)
+        mapped.let_go()
+        return read_metadata(stored, StoredTensors(mapped, tensor_shapes(spec), views), mean_image)
+
+
+def write_metadata(weights: Weights) -> str:
+    """All of `weights` but tensors, as the text that files keep under `METADATA_KEY`."""
+    metadata = {
+        "format": FORMAT,
+        "spec": spec_to_json(weights.spec),
+        "classes": [asdict(info) for info in weights.classes],
+        "preprocessing": weights.preprocessing.to_json(),
+        "recipe": weights.recipe,
+        "errors": list(weights.errors),
+        "probe": weights.probe,
+    }
+    return json.dumps(metadata, allow_nan=False)
+
+
+def load_metadata(texts: Mapping[str, str], program: str) -> dict[str, Any]:
+    """The JSON that `write_metadata` wrote, from among a file's texts. `program`: whose file it is if that is missing.
+
+    Raises:
+        WeightsError: it is missing, or of a newer version.
+    """
+    if METADATA_KEY not in texts:
+        raise WeightsError(f"{program} of another program (no {METADATA_KEY!r} metadata)")
+    stored: dict[str, Any] = json.loads(texts[METADATA_KEY])
+    if stored["format"] != FORMAT:
+        raise WeightsError(f"format {stored['format']} is not the {FORMAT} of this version; upgrade alexnet")
+    return stored
+
+
+def read_metadata(
+    stored: Mapping[str, Any], tensors: Mapping[str, NDArray[np.float32]], mean_image: NDArray[np.float32] | None
+) -> Weights:
+    """`tensors` with the metadata that belong to them.
+
+    Raises:
+        InputError: a part of the metadata that is not what it should be.
+    """
+    return Weights(
+        spec=spec_from_json(stored["spec"]),
+        classes=read_classes(stored["classes"]),
+        preprocessing=Preprocessing.from_json(stored["preprocessing"], mean_image),
+        tensors=tensors,
+        recipe=read_recipe(stored["recipe"]),
+        errors=read_errors(stored["errors"]),
+        probe=read_probe(stored["probe"]),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,29 +162,30 @@ def read_header(path: str | Path) -> Header:
         WeightsError: as `read_weights`, but for numbers, which it does not look at.
     """
     with _opened(Path(path)) as (stored, file):
-        spec = spec_from_json(stored["spec"])
         keys = set(file.keys()) - {MEAN_IMAGE}
-        check_shapes(spec, {key: tuple(file.get_slice(key).get_shape()) for key in keys})
-        return Header(
-            spec=spec,
-            classes=read_classes(stored["classes"]),
-            errors=read_errors(stored["errors"]),
-            licence=read_licence(stored.get("licence")),
-        )
+        check_shapes(spec_from_json(stored["spec"]), {key: tuple(file.get_slice(key).get_shape()) for key in keys})
+        return header_of(stored)
+
+
+def header_of(stored: Mapping[str, Any]) -> Header:
+    """The header in a file's metadata.
+
+    Raises:
+        InputError: a part of it that is not what it should be.
+    """
+    return Header(
+        spec=spec_from_json(stored["spec"]),
+        classes=read_classes(stored["classes"]),
+        errors=read_errors(stored["errors"]),
+        licence=read_licence(stored.get("licence")),
+    )
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
-    """(metadata, tensors to be had by key) of a file; whatever is wrong with either becomes one line with its path."""
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Whatever turns out to be wrong with what a file says becomes one line with its path."""
     try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            if METADATA_KEY not in metadata:
-                raise WeightsError(f"a safetensors file of another program (no {METADATA_KEY!r} metadata)")
-            stored = json.loads(metadata[METADATA_KEY])
-            if stored["format"] != FORMAT:
-                raise WeightsError(f"format {stored['format']} is not the {FORMAT} of this version; upgrade alexnet")
-            yield stored, file
+        yield
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file") from None
     except SafetensorError as error:
@@ -160,8 +198,22 @@ def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
         raise WeightsError(f"{path}: damaged metadata ({type(error).__name__}: {error})") from error
 
 
-def _read_tensors(file: Any) -> Tensors:
-    try:
-        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except TypeError as error:  # a number format that NumPy lacks (bfloat16, float8)
-        raise WeightsError(f"cannot be read ({error})") from None
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    """(metadata, tensors to be had by key) of a file of safetensors."""
+    with named_in_errors(path), safe_open(path, framework="np") as file:
+        yield load_metadata(file.metadata() or {}, "a safetensors file"), file
+
+
+def _views(content: memoryview, file: Any) -> dict[str, NDArray[Any]]:
+    """The tensors where they lie in the content of a file that the library has found whole."""
+    start = _HEADER_LENGTH_BYTES + int.from_bytes(content[:_HEADER_LENGTH_BYTES], "little")
+    header = json.loads(bytes(content[_HEADER_LENGTH_BYTES:start]))
+    views: dict[str, NDArray[Any]] = {}
+    for key in file.keys():  # noqa: SIM118
+        about = header[key]
+        if about["dtype"] not in _DTYPES:
+            raise WeightsError(f"cannot be read ({key} is {about['dtype']}, which NumPy lacks)")
+        first, last = (start + offset for offset in about["data_offsets"])
+        views[key] = np.frombuffer(content[first:last], _DTYPES[about["dtype"]]).reshape(about["shape"])
+    return views

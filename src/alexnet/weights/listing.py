@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import WeightsError
-from alexnet.weights.catalog import IN_RUN_FOLDER, RUN_FILE, sniff
-from alexnet.weights.files import read_header
+from alexnet.weights.catalog import IN_RUN_FOLDER, RUN_FILE, find_header
 
-SUFFIX = ".safetensors"
+SUFFIXES = (".safetensors", ".onnx", ".xml")
 NO_WEIGHTS_YET = "no weights yet"
 
 
@@ -43,7 +42,9 @@ def list_weights(places: Sequence[str | Path]) -> list[Entry]:
 
 def _entries(place: Path) -> Iterator[Entry]:
     if not place.exists():
-        raise WeightsError(f"nothing at {str(place)!r}: give run folders, folders of runs, or {SUFFIX} files")
+        raise WeightsError(
+            f"nothing at {str(place)!r}: give run folders, folders of runs, or {', '.join(SUFFIXES)} files"
+        )
     if not place.is_dir():
         yield _entry(place, place, "file")
     elif (place / RUN_FILE).is_file():
@@ -54,7 +55,7 @@ def _entries(place: Path) -> Iterator[Entry]:
 
 
 def _is_weights(path: Path) -> bool:
-    return (path / RUN_FILE).is_file() or (path.suffix == SUFFIX and path.is_file() and not path.name.startswith("."))
+    return (path / RUN_FILE).is_file() or (path.suffix in SUFFIXES and path.is_file() and not path.name.startswith("."))
 
 
 def _run(folder: Path) -> Entry:
@@ -66,10 +67,7 @@ def _run(folder: Path) -> Entry:
 
 def _entry(place: Path, file: Path, state: str) -> Entry:
     try:
-        kind = sniff(file)
-        if kind != "safetensors":
-            raise WeightsError(kind)
-        header, about = read_header(file), file.stat()
+        header, about = find_header(file), file.stat()
     except (WeightsError, OSError) as error:
         return Entry(name=str(place), state=f"damaged: {str(error).removeprefix(f'{file}: ')}")
     return Entry(

@@ -106,7 +106,7 @@ def stored_checksums(weights: Weights) -> dict[str, str]:
 def all_tensors(weights: Weights) -> dict[str, NDArray[np.float32]]:
     """The parameters, and the mean image where there is one, by their keys in the file."""
     mean_image = weights.preprocessing.mean_image
-    return weights.tensors | ({} if mean_image is None else {MEAN_IMAGE: mean_image})
+    return {**weights.tensors, **({} if mean_image is None else {MEAN_IMAGE: mean_image})}
 
 
 def checksum(tensor: NDArray[np.float32]) -> str:

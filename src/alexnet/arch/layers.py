@@ -1,0 +1,15 @@
+"""What is meant by a layer when its outputs are asked for. Standard library only."""
+
+from alexnet.arch.spec import ACTIVATIONS, Spec
+from alexnet.errors import UnknownNameError
+
+
+def feature_row(spec: Spec, layer: str) -> str:
+    """The row that a feature's name stands for: `fc7` its activation where one follows directly, `fc7:pre` itself."""
+    name, raw = layer.removesuffix(":pre"), layer.endswith(":pre")
+    if name not in spec:
+        raise UnknownNameError("layer", name, [row.name for row in spec.rows])
+    followers = [row for row in spec.rows if spec.inputs_of(row) == (name,)]
+    if not raw and isinstance(followers[0] if followers else None, ACTIVATIONS):
+        return followers[0].name
+    return name

@@ -1,0 +1,159 @@
+"""Weights from one kind of file to another, and whether the copy answers as the original does.
+
+What a file of weights holds are parts: its tensors by key, and by name what travels with them (classes, preprocessing,
+recipe, errors, probe, mean image).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.data.collection import Collection
+from alexnet.data.damaged import OnDamaged, refuse
+from alexnet.data.loader import eval_batches
+from alexnet.engines import CPU, choose_reference, is_installed, open_engine
+from alexnet.errors import InputError, UnknownNameError
+from alexnet.export.int8 import quantize
+from alexnet.export.onnx import onnx_graph, save_graph
+from alexnet.export.openvino import save_openvino_graph
+from alexnet.interop.onnx import Graph
+from alexnet.preprocess import extract_views
+from alexnet.verify import probe_logits
+from alexnet.weights import Weights, find_weights, probe_view, save_weights
+from alexnet.weights.openvino import BIN
+from alexnet.weights.probe import all_tensors
+
+TENSORS_ONLY = "safetensors"
+SUFFIXES = {TENSORS_ONLY: ".safetensors", "onnx": ".onnx", "openvino": ".xml"}
+
+CALIBRATION_IMAGES = 256  # ours
+_CALIBRATION_BATCH = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """What became of a file of weights. `mapped`, `dropped`: its parts that are in the new file, and that are not.
+
+    `largest_difference`: between the logits of the two for the probe image, each run from its own file;
+    `largest_logit`: of the old one, to judge that by.
+    """
+
+    format: str
+    bytes: int
+    mapped: tuple[str, ...]
+    dropped: tuple[str, ...]
+    largest_difference: float
+    largest_logit: float
+
+
+def convert(
+    source: str | Path,
+    destination: str | Path,
+    to: str | None = None,
+    *,
+    uint8_input: bool = False,
+    calibration: Collection | None = None,
+    progress: Callable[[int], object] | None = None,
+    on_damaged: OnDamaged = refuse,
+) -> Converted:
+    """Write the weights at `source` to `destination`, whole or not at all, and run both on the probe image.
+
+    to: safetensors, onnx or openvino; what the suffix of `destination` says without it. uint8_input: the graph takes
+    uint8 RGB crops, with all preprocessing inside. calibration: images by which products of int8 are calibrated; the
+    weights are then int8. `progress` is called with the number of images of each batch of these.
+
+    Raises:
+        InputError: a suffix that says nothing, or settings that the format has no room for.
+        WeightsError: no weights at `source`, or damaged ones.
+        MissingExtraError: no engine is installed that could run them.
+        OSError: the folder is missing or read-only, or the disk is full.
+    """
+    destination = Path(destination)
+    form = to or _form_of(destination)
+    if form not in SUFFIXES:
+        raise UnknownNameError("format", form, SUFFIXES)
+    if form == TENSORS_ONLY and (uint8_input or calibration):
+        raise InputError("a .safetensors file holds no graph; uint8 input and int8 are for .onnx and .xml")
+    weights = find_weights(source)
+    held, expected = _parts(weights), probe_logits(weights)
+    if form == TENSORS_ONLY:
+        save_weights(destination, weights)
+    elif calibration:
+        weights = replace(weights, probe=None, errors=())  # those are of the float32 net
+        batches = _crops(weights, calibration, progress, on_damaged)
+        features = open_engine(choose_reference(), weights, CPU).features
+        own_lrn = form == "openvino"  # ONNX Runtime takes as long for its own as for all int8 products of net 145
+        graph = quantize(weights, batches, features, uint8_input=uint8_input, own_lrn=own_lrn)
+        _save_graph(form, destination, graph)
+    else:
+        _save_graph(form, destination, onnx_graph(weights, uint8_input=uint8_input))
+    written = find_weights(destination)
+    kept = _parts(written)
+    return Converted(
+        format=form,
+        bytes=sum(path.stat().st_size for path in _files(form, destination)),
+        mapped=tuple(part for part in held if part in kept),
+        dropped=tuple(part for part in held if part not in kept),
+        largest_difference=float(np.abs(_logits(form, written) - expected).max()),
+        largest_logit=float(np.abs(expected).max()),
+    )
+
+
+def _form_of(path: Path) -> str:
+    for form, suffix in SUFFIXES.items():
+        if path.suffix == suffix:
+            return form
+    raise InputError(f"{path}: its suffix says no format; say it with --to {', '.join(SUFFIXES)}")
+
+
+def _files(form: str, path: Path) -> tuple[Path, ...]:
+    return (path, path.with_suffix(BIN)) if form == "openvino" else (path,)
+
+
+def _save_graph(form: str, path: Path, graph: Graph) -> None:
+    if form == "onnx":
+        save_graph(path, graph)
+    else:
+        save_openvino_graph(path, graph)
+
+
+def _logits(form: str, written: Weights) -> NDArray[np.float32]:
+    """The logits (K,) of the probe image by the graph in the file, in float32, where there is one and what runs it."""
+    if form == "openvino":
+        engine = open_engine("openvino", written, CPU, "fp32")
+    elif form == "onnx" and is_installed("onnxruntime"):
+        from alexnet.engines.onnxruntime import OnnxRuntimeEngine
+
+        engine = OnnxRuntimeEngine(written, as_stored=True)
+    else:
+        return probe_logits(written)
+    logits: NDArray[np.float32] = engine.logits(probe_view(written.preprocessing))[0]
+    return logits
+
+
+def _parts(weights: Weights) -> tuple[str, ...]:
+    """The tensors, and of what may travel with them that which is there."""
+    travelling = ("recipe", "errors", "probe")
+    return (*all_tensors(weights), *(part for part in travelling if getattr(weights, part)))
+
+
+def _crops(
+    weights: Weights, collection: Collection, progress: Callable[[int], object] | None, on_damaged: OnDamaged
+) -> Iterator[NDArray[np.uint8]]:
+    """Central views of images from all over a collection, uint8 (N, 3, crop, crop) batch by batch."""
+    count = min(CALIBRATION_IMAGES, len(collection.images))
+    batches = eval_batches(
+        collection.images,
+        batch_size=_CALIBRATION_BATCH,
+        preprocessing=weights.preprocessing,
+        indices=np.linspace(0, len(collection.images) - 1, count).astype(np.int64),
+        on_damaged=on_damaged,
+    )
+    for canvases, _, _ in batches:
+        if progress:
+            progress(len(canvases))
+        if len(canvases):
+            yield extract_views(canvases, weights.preprocessing.crop, "center")[0]

@@ -1,0 +1,132 @@
+"""OpenVINO as an engine, without torch: on the CPU, in bfloat16 where the processor multiplies that, else in float32,
+and in whole numbers where the weights are.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.arch.layers import feature_row
+from alexnet.cores import usable_cores
+from alexnet.engines import AUTO, CPU, Features, Precision
+from alexnet.engines.signals import kept_signal_stack
+from alexnet.errors import InputError, RunError
+from alexnet.export.onnx import IMAGES, LOGITS, uint8_graph, with_outputs
+from alexnet.export.openvino import load_openvino, to_openvino
+from alexnet.export.towers import tower_names
+from alexnet.preprocess import normalize
+from alexnet.weights import Weights
+from alexnet.weights.openvino import OpenVINOTensors
+
+_BF16 = "bf16"
+_NAMES = {"fp32": "f32", _BF16: _BF16}  # of precisions: ours and OpenVINO's
+
+
+class _Compiled(NamedTuple):
+    """A request that can be run again and again, whether its images are uint8, and how many outputs make up a value."""
+
+    request: Any
+    takes_uint8: bool
+    num_parts: tuple[int, ...]
+
+
+class OpenVINOEngine:
+    """A net ready to run, compiled for each set of outputs asked for. Calls from several threads take turns.
+
+    Batches may be of any size; a size that comes for the first time costs some milliseconds.
+
+    Raises:
+        InputError: a device or precision that it has not.
+    """
+
+    name = "openvino"
+
+    def __init__(self, weights: Weights, device: str = AUTO, precision: Precision = "auto") -> None:
+        if device not in (AUTO, CPU):
+            raise InputError(f"OpenVINO runs on the CPU here, not on {device!r}; use --engine torch")
+        self._weights, self._lock = weights, Lock()
+        self._core = load_openvino().Core()
+        self._settings = _settings(self._core, precision)
+        self._compiled: dict[tuple[str, ...], _Compiled] = {}
+
+    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """uint8 (N, 3, crop, crop) to float32 (N, K)."""
+        (logits,) = self._run((LOGITS,), images)
+        return logits
+
+    def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> Features:
+        """uint8 (N, 3, crop, crop) to float32 (N, ...) by layer.
+
+        Raises:
+            InputError: a layer that an OpenVINO file leaves out, because its logits do not need it.
+        """
+        rows = {layer: feature_row(self._weights.spec, layer) for layer in layers}
+        names = tuple(dict.fromkeys(rows.values()))
+        found = dict(zip(names, self._run(names, images), strict=True))
+        return {layer: found[row] for layer, row in rows.items()}
+
+    def _run(self, names: tuple[str, ...], images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        with self._lock:
+            if names not in self._compiled:
+                self._compiled[names] = self._compile(names)
+            request, takes_uint8, num_parts = self._compiled[names]
+            read = images if takes_uint8 else normalize(images, self._weights.preprocessing)
+            try:
+                outputs = request.infer({IMAGES: np.ascontiguousarray(read)}, share_inputs=True)
+            except RuntimeError as error:
+                if "alloc" not in str(error):
+                    raise
+                raise RunError(f"{len(images)} images do not fit into the memory; use a smaller batch") from None
+        parts = iter(outputs.values())
+        return [_joined([next(parts) for _ in range(count)]) for count in num_parts]
+
+    def _compile(self, names: tuple[str, ...]) -> _Compiled:
+        tensors = self._weights.tensors
+        if isinstance(tensors, OpenVINOTensors):
+            model, num_parts = _cut(self._core.read_model(tensors.xml), names, tensors.xml)
+        else:
+            graph = with_outputs(uint8_graph(self._weights), self._weights.spec, names)
+            model, num_parts = to_openvino(graph), (1,) * len(names)
+        with kept_signal_stack():
+            compiled = self._core.compile_model(model, "CPU", self._settings)
+        takes_uint8 = compiled.input(0).element_type.to_dtype() == np.uint8
+        return _Compiled(compiled.create_infer_request(), takes_uint8, num_parts)
+
+
+def _cut(model: Any, names: Sequence[str], path: Path) -> tuple[Any, tuple[int, ...]]:
+    """The part of a file's model that gives the named values, and of how many outputs each is made (its towers').
+
+    Raises:
+        InputError: the model has no such value.
+    """
+    held = {name: output for node in model.get_ordered_ops() for output in node.outputs() for name in output.names}
+    found = []
+    for name in names:
+        parts = next((each for each in ((name,), tower_names(name)) if held.keys() >= set(each)), None)
+        if parts is None:
+            raise InputError(f"{path} leaves out {name}; ask for another layer, or give the weights as .safetensors")
+        found.append([held[part] for part in parts])
+    outputs = [output for parts in found for output in parts]
+    return load_openvino().Model(outputs, model.get_parameters(), path.stem), tuple(map(len, found))
+
+
+def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _settings(core: Any, precision: Precision) -> dict[str, Any]:
+    """One batch at a time, on all cores: the least time for one image, and no less a rate in large batches."""
+    is_able = _BF16.upper() in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision == _BF16 and not is_able:
+        raise InputError("this processor does not multiply in bf16; use auto or fp32")
+    chosen = (_BF16 if is_able else "fp32") if precision == AUTO else precision
+    return {
+        "INFERENCE_PRECISION_HINT": _NAMES[chosen],
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": usable_cores(),
+    }

@@ -1,0 +1,1 @@
+"""A net with its weights becomes a file for other runtimes. No torch."""

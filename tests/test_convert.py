@@ -1,0 +1,99 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alexnet.convert import convert
+from alexnet.data.collection import open_collection
+from alexnet.engines import TOLERANCES
+from alexnet.errors import InputError, UnknownNameError, WeightsError
+from alexnet.predict import load
+from alexnet.verify import verify
+from alexnet.weights import Weights, find_weights, save_weights
+from alexnet.weights.probe import with_errors
+
+ERRORS = ({"data": "x", "split": "val", "views": "ten", "top1_error": 0.5, "top5_error": None},)
+TENSORS = [f"{row}.{part}" for row in ("conv1", "conv2", "fc3", "fc4") for part in ("weight", "bias")]
+
+
+@pytest.fixture
+def source(tmp_path: Path, probed_weights: Weights) -> Path:
+    save_weights(tmp_path / "source.safetensors", with_errors(probed_weights, ERRORS))
+    return tmp_path / "source.safetensors"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    (tmp_path / "photos").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8)).save(tmp_path / f"photos/{number}.png")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("uint8_input", [False, True])
+def test_everything_comes_along_to_onnx_and_back(uint8_input: bool, source: Path, tmp_path: Path) -> None:
+    there = convert(source, tmp_path / "net.onnx", uint8_input=uint8_input)
+    back = convert(tmp_path / "net.onnx", tmp_path / "back.safetensors")
+    for done in (there, back):
+        assert set(done.mapped) == {*TENSORS, "preprocessing.mean_image", "errors", "probe"}
+        assert done.dropped == ()
+        assert done.largest_difference <= TOLERANCES["onnxruntime", "fp32"] * done.largest_logit
+    assert (there.format, there.bytes) == ("onnx", (tmp_path / "net.onnx").stat().st_size)
+    assert (tmp_path / "back.safetensors").read_bytes() == source.read_bytes()
+    assert verify(tmp_path / "net.onnx").checksummed
+
+
+def test_openvino_gets_two_files(source: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    done = convert(source, tmp_path / "net.xml")
+    assert set(done.mapped) >= set(TENSORS)
+    assert done.bytes == sum((tmp_path / f"net.{suffix}").stat().st_size for suffix in ("xml", "bin"))
+    assert done.largest_difference <= TOLERANCES["openvino", "fp32"] * done.largest_logit
+
+
+def test_int8_drops_what_is_of_the_float32_net(source: Path, photos: Path, tmp_path: Path) -> None:
+    seen = []
+    collection = open_collection([str(photos)])
+    done = convert(source, tmp_path / "net.onnx", calibration=collection, progress=seen.append)
+    assert sum(seen) == 12
+    assert done.dropped == ("errors", "probe")
+    assert set(done.mapped) >= set(TENSORS)
+    assert 0 < done.largest_difference <= 0.2 * done.largest_logit
+    written = find_weights(tmp_path / "net.onnx")
+    step = np.abs(find_weights(source).tensors["fc4.weight"]).max() / 127
+    np.testing.assert_allclose(written.tensors["fc4.weight"], find_weights(source).tensors["fc4.weight"], atol=step)
+    [found] = load(written, "onnxruntime").predict_batch([photos / "0.png"])
+    assert len(found) == 5
+
+
+def test_a_format_may_be_said_where_the_suffix_does_not(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"net\.bin: its suffix says no format; say it with --to safetensors, onnx"):
+        convert(source, tmp_path / "net.bin")
+    assert convert(source, tmp_path / "net.bin", "onnx").format == "onnx"
+    with pytest.raises(UnknownNameError, match="unknown format 'onxx'; did you mean onnx"):
+        convert(source, tmp_path / "net.bin", "onxx")
+
+
+def test_a_file_without_a_graph_has_no_input_of_its_own(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no graph"):
+        convert(source, tmp_path / "net.safetensors", uint8_input=True)
+    assert not (tmp_path / "net.safetensors").exists()
+
+
+def test_damaged_weights_and_missing_folders_leave_nothing(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        convert(source, tmp_path / "nowhere/net.onnx")
+    source.write_bytes(source.read_bytes()[:-1])
+    with pytest.raises(WeightsError):
+        convert(source, tmp_path / "net.onnx")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_an_error_of_the_system(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(PermissionError):
+        convert(source, tmp_path / "closed/net.onnx")
