@@ -86,6 +86,10 @@ def test_auto_takes_the_fastest_that_is_installed(installed: Callable[..., None]
     assert choose_engine() == "torch"
     installed("onnxruntime")
     assert choose_reference() == "onnxruntime"
+    installed("openvino")
+    assert choose_reference() == "openvino"
+    installed()
+    assert choose_reference() == "onnxruntime"  # the smallest to ask for
 
 
 def test_auto_takes_torch_for_an_accelerator(installed: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +126,12 @@ def test_a_missing_engine_is_named_with_its_extra(
 def test_a_misspelled_engine_is_told_from_the_others(tiny_weights: Weights) -> None:
     with pytest.raises(UnknownNameError, match="unknown engine 'torhc'; did you mean torch"):
         open_engine("torhc", tiny_weights)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_precision_that_nobody_knows_is_refused(name: str, tiny_weights: Weights) -> None:
+    with pytest.raises(UnknownNameError, match="unknown precision 'fp16'; did you mean bf16 or fp32"):
+        open_engine(name, tiny_weights, precision="fp16")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])

@@ -62,6 +62,7 @@ def test_ten_views_average_probabilities_not_logits(classifier: Classifier) -> N
 def test_features_are_of_one_image_or_several(classifier: Classifier) -> None:
     several = classifier.features([picture(0), picture(1)], "fc3")
     assert several.shape == (2, 16)
+    assert classifier.features([], "fc3").shape == (0, 16)
     np.testing.assert_allclose(classifier.features(picture(1), "fc3"), several[1:], rtol=1e-4, atol=1e-3)
     with pytest.raises(UnknownNameError, match="unknown layer 'fc33'"):
         classifier.features(picture(), "fc33")

@@ -23,7 +23,7 @@ from alexnet.interop.onnx import Graph
 from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
-from alexnet.weights.openvino import BIN
+from alexnet.weights.catalog import files_of
 from alexnet.weights.probe import all_tensors
 
 TENSORS_ONLY = "safetensors"
@@ -84,7 +84,7 @@ def convert(
     elif calibration:
         weights = replace(weights, probe=None, errors=())  # those are of the float32 net
         batches = _crops(weights, calibration, progress, on_damaged)
-        features = open_engine(choose_reference(), weights, CPU).features
+        features = open_engine(choose_reference(), weights, CPU, "fp32").features
         own_lrn = form == "openvino"  # ONNX Runtime takes as long for its own as for all int8 products of net 145
         graph = quantize(weights, batches, features, uint8_input=uint8_input, own_lrn=own_lrn)
         _save_graph(form, destination, graph)
@@ -94,7 +94,7 @@ def convert(
     kept = _parts(written)
     return Converted(
         format=form,
-        bytes=sum(path.stat().st_size for path in _files(form, destination)),
+        bytes=sum(path.stat().st_size for path in files_of(destination)),
         mapped=tuple(part for part in held if part in kept),
         dropped=tuple(part for part in held if part not in kept),
         largest_difference=float(np.abs(_logits(form, written) - expected).max()),
@@ -107,10 +107,6 @@ def _form_of(path: Path) -> str:
         if path.suffix == suffix:
             return form
     raise InputError(f"{path}: its suffix says no format; say it with --to {', '.join(SUFFIXES)}")
-
-
-def _files(form: str, path: Path) -> tuple[Path, ...]:
-    return (path, path.with_suffix(BIN)) if form == "openvino" else (path,)
 
 
 def _save_graph(form: str, path: Path, graph: Graph) -> None:

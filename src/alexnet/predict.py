@@ -107,7 +107,7 @@ class Classifier:
         ]
 
     def features(self, images: ImageSource | Sequence[ImageSource], layer: str = "fc7") -> NDArray[np.float32]:
-        """float32 (N, ...): a layer's output for the central view of one image (N = 1) or several.
+        """float32 (N, ...): a layer's output for the central view of one image (N = 1) or several, or of none.
 
         `fc7` is after its ReLU and before dropout; `fc7:pre` is the raw row.
 
@@ -120,7 +120,8 @@ class Classifier:
         return self.engine.features(crops, [layer])[layer]
 
     def _canvases(self, images: Sequence[ImageSource]) -> NDArray[np.uint8]:
-        return np.stack([self._canvas(image) for image in images])
+        canvases = np.array([self._canvas(image) for image in images], np.uint8)
+        return canvases.reshape(-1, 3, *self.preprocessing.canvas)
 
     def _canvas(self, image: ImageSource) -> NDArray[np.uint8]:
         return resize_image(open_image(image), self.preprocessing.resize, self.preprocessing.interpolation)
@@ -141,7 +142,7 @@ def load(
 
     Raises:
         WeightsError: no such weights, or damaged ones.
-        UnknownNameError: no such engine.
+        UnknownNameError: no such engine or precision.
         MissingExtraError: what the engine runs on is not installed.
         InputError: the engine knows no such device or precision.
     """

@@ -56,7 +56,7 @@ def verify(where: str | Path) -> Verified:
 
 def probe_logits(weights: Weights) -> NDArray[np.float32]:
     """The logits (K,) of the probe image, for storing and for verifying: by one thread of the CPU, in float32."""
-    engine = open_engine(choose_reference(), weights, CPU)
+    engine = open_engine(choose_reference(), weights, CPU, "fp32")
     alone: Callable[[], AbstractContextManager[object]] = nullcontext
     if engine.name == "torch":
         from alexnet.engines.torch import one_thread as alone  # only now is torch known to be there

@@ -44,6 +44,7 @@ def test_every_mistake_is_one_line_and_exit_2(run, photos: Path, weights_file: P
         "photos has no test": (photos, "--weights", weights_file, "--split", "test"),
         "none of ILSVRC's 1,000 classes": (photos, "--weights", weights_file, "--class-order", "devkit"),
         "no flat validation images": (photos, "--weights", weights_file, "--ground-truth", tmp_path / "truth.txt"),
+        "net.onnx is weights; DATA comes first": (tmp_path / "net.onnx", "--weights", weights_file),
         "unknown engine": (photos, "--weights", weights_file, "--engine", "steam"),
     }
     for words, arguments in mistakes.items():

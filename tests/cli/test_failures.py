@@ -28,7 +28,7 @@ def test_every_failure_is_one_line_with_a_status(error: Exception, line: str, st
     assert describe_failure(error) == (line, status)
 
 
-@pytest.mark.parametrize("allocate", [lambda: np.empty(1 << 60), lambda: bytearray(1 << 62)])
+@pytest.mark.parametrize("allocate", [lambda: np.empty(1 << 50), lambda: bytearray(1 << 62)])
 def test_a_batch_that_does_not_fit_says_what_to_change(allocate: Callable[[], object]) -> None:
     with pytest.raises(MemoryError) as caught:
         allocate()
@@ -42,3 +42,8 @@ def test_torch_says_that_its_memory_is_out_in_words() -> None:
     with pytest.raises(RuntimeError) as caught:
         torch.empty(1 << 45)
     assert "--batch-size" in describe_failure(caught.value)[0]
+
+
+def test_on_windows_torch_has_other_words() -> None:
+    error = RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes.")
+    assert "--batch-size" in describe_failure(error)[0]

@@ -78,6 +78,7 @@ UNUSUAL = {
     "stored as RGB": jpeg(scene(93, 71), keep_rgb=True),
     **{f"turned {tag}": jpeg(scene(93, 71), exif=turned(tag)) for tag in range(1, 9)},
     "turned by XMP": jpeg(scene(93, 71), xmp=SIDEWAYS_BY_XMP),
+    "turned behind a fill byte": jpeg(scene(93, 71), exif=turned(6)).replace(b"\xff\xe1", b"\xff\xff\xe1", 1),
     "broken EXIF": jpeg(scene(93, 71), exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage"),
     "bytes after the end": jpeg(scene(93, 71)) + b"more",
 }

@@ -1,3 +1,5 @@
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from alexnet.engines.onnxruntime import OnnxRuntimeEngine
 from alexnet.engines.torch import TorchEngine
 from alexnet.errors import InputError, RunError, UnknownNameError, WeightsError
 from alexnet.export.onnx import onnx_graph, save_graph
-from alexnet.interop.onnx import write_graph
+from alexnet.interop.onnx import Value, write_graph
 from alexnet.weights import Weights, find_weights, save_weights
 
 
@@ -109,3 +111,47 @@ def test_a_graph_that_the_runtime_refuses_is_one_line(
     with pytest.raises(WeightsError, match="ONNX Runtime refuses this graph") as caught:
         OnnxRuntimeEngine(find_weights(tmp_path / "w.onnx"), as_stored=True).logits(images)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+def test_weights_stay_what_was_read_when_their_file_is_replaced(
+    suffix: str, tmp_path: Path, tiny_weights: Weights, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As training does it, while another process opens a session for one more layer."""
+    monkeypatch.setattr(module, "_LARGE", 100)
+    path = tmp_path / f"w{suffix}"
+
+    def save(weights: Weights) -> None:
+        save_weights(path, weights) if suffix == ".safetensors" else save_graph(path, onnx_graph(weights))
+
+    save(tiny_weights)
+    engine = OnnxRuntimeEngine(find_weights(path))
+    save(replace(tiny_weights, tensors={key: -tensor for key, tensor in tiny_weights.tensors.items()}))
+    expected = TorchEngine(tiny_weights).features(images, ["fc3"])["fc3"]
+    np.testing.assert_allclose(engine.features(images, ["fc3"])["fc3"], expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_a_name_that_is_not_utf8_will_do(tmp_path: Path, tiny_weights: Weights, images: np.ndarray) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.safetensors"))
+    save_weights(path, tiny_weights)
+    assert OnnxRuntimeEngine(find_weights(path)).logits(images).shape == (5, 6)
+
+
+def test_a_graph_of_other_images_is_one_line(tmp_path: Path, tiny_weights: Weights) -> None:
+    graph = onnx_graph(tiny_weights)
+    for changes in ({"name": "pictures"}, {"shape": ("N", 3, 13, 12)}):
+        save_graph(tmp_path / "w.onnx", replace(graph, inputs=(replace(graph.inputs[0], **changes),)))
+        with pytest.raises(WeightsError, match=r"takes no 'images' of \(N, 3, 12, 12\)"):
+            OnnxRuntimeEngine(find_weights(tmp_path / "w.onnx"), as_stored=True)
+
+
+def test_a_graph_may_have_been_given_a_batch_and_tensors_as_inputs(
+    tmp_path: Path, tiny_weights: Weights, images: np.ndarray
+) -> None:
+    graph = onnx_graph(tiny_weights)
+    bias = tiny_weights.tensors["fc4.bias"]
+    inputs = (Value("fc4.bias", bias.dtype, bias.shape), replace(graph.inputs[0], shape=(1, 3, 12, 12)))
+    save_graph(tmp_path / "w.onnx", replace(graph, inputs=inputs))
+    found = OnnxRuntimeEngine(find_weights(tmp_path / "w.onnx"), as_stored=True).logits(images)
+    np.testing.assert_allclose(found, TorchEngine(tiny_weights).logits(images), rtol=1e-4, atol=1e-3)

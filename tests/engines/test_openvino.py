@@ -1,4 +1,7 @@
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +10,9 @@ import pytest
 from alexnet.engines import openvino as engine_file
 from alexnet.engines.openvino import OpenVINOEngine
 from alexnet.engines.torch import TorchEngine
-from alexnet.errors import InputError, RunError, UnknownNameError
+from alexnet.errors import InputError, RunError, UnknownNameError, WeightsError
 from alexnet.export.openvino import load_openvino, save_openvino
+from alexnet.preprocess import Preprocessing
 from alexnet.weights import Weights, find_weights
 
 
@@ -17,11 +21,11 @@ def images() -> np.ndarray:
     return np.random.default_rng(1).integers(0, 256, (7, 3, 12, 12), dtype=np.uint8)
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", "file of uint8"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path, tiny_weights: Weights) -> Weights:
     if request.param == "memory":
         return tiny_weights
-    save_openvino(tmp_path / "net.xml", tiny_weights)
+    save_openvino(tmp_path / "net.xml", tiny_weights, uint8_input="uint8" in request.param)
     return find_weights(tmp_path / "net.xml")
 
 
@@ -109,3 +113,50 @@ def test_a_batch_that_does_not_fit_is_said(
     monkeypatch.setitem(engine._compiled, names, engine._compiled[names]._replace(request=Full()))
     with pytest.raises(RunError, match="7 images do not fit into the memory; use a smaller batch"):
         engine.logits(images)
+
+
+def test_no_images_have_no_logits(opened: Weights, images: np.ndarray) -> None:
+    engine = OpenVINOEngine(opened)
+    assert engine.logits(images[:0]).shape == (0, 6)
+    assert engine.features(images[:0], ["conv2"])["conv2"].shape[0] == 0
+
+
+@pytest.mark.parametrize(
+    "settings", [{"channel_order": "BGR", "mean": (1.0, 2.0, 3.0)}, {"scale": 0.1, "std": (1.0, 2.0, 3.0)}]
+)
+def test_a_file_of_floats_is_given_its_preprocessing(
+    settings: dict[str, object], tmp_path: Path, tiny_weights: Weights, images: np.ndarray
+) -> None:
+    weights = replace(tiny_weights, preprocessing=Preprocessing(resize=16, crop=12, **settings))  # type: ignore[arg-type]
+    save_openvino(tmp_path / "net.xml", weights)
+    found = OpenVINOEngine(find_weights(tmp_path / "net.xml"), precision="fp32").logits(images)
+    np.testing.assert_allclose(found, TorchEngine(weights, "cpu").logits(images), rtol=1e-4, atol=1e-4)
+
+
+def test_files_that_were_replaced_are_not_mixed_with_what_was_read(
+    tmp_path: Path, tiny_weights: Weights, images: np.ndarray
+) -> None:
+    path = tmp_path / "net.xml"
+    save_openvino(path, tiny_weights)
+    engine = OpenVINOEngine(find_weights(path))
+    before = engine.logits(images)
+    save_openvino(path, replace(tiny_weights, tensors={key: -tensor for key, tensor in tiny_weights.tensors.items()}))
+    np.testing.assert_array_equal(engine.logits(images), before)
+    with pytest.raises(WeightsError, match=r"net\.xml is not the file any more that was read; load the weights again"):
+        engine.features(images, ["fc3"])
+
+
+def test_a_model_that_openvino_refuses_is_one_line(tmp_path: Path, tiny_weights: Weights, images: np.ndarray) -> None:
+    path = tmp_path / "net.xml"
+    save_openvino(path, tiny_weights)
+    path.write_text(path.read_text().replace('type="Convolution"', 'type="Correlation"'))
+    with pytest.raises(WeightsError, match=r"OpenVINO refuses this graph: .*Correlation") as caught:
+        OpenVINOEngine(find_weights(path)).logits(images)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_a_name_that_is_not_utf8_will_do(tmp_path: Path, tiny_weights: Weights, images: np.ndarray) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.xml"))
+    save_openvino(path, tiny_weights)
+    assert OpenVINOEngine(find_weights(path)).logits(images).shape == (7, 6)

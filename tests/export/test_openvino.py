@@ -49,6 +49,13 @@ def test_another_suffix_is_refused(tmp_path: Path, tiny_weights: Weights) -> Non
     assert not list(tmp_path.iterdir())
 
 
+def test_a_missing_folder_is_not_made(tmp_path: Path, tiny_weights: Weights) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        save_openvino(tmp_path / "nowhere/net.xml", tiny_weights)
+    assert caught.value.filename == str(tmp_path / "nowhere/net.xml")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_failed_write_leaves_both_files_as_they_were(
     tmp_path: Path, tiny_weights: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:

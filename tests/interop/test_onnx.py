@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from alexnet.errors import InputError
 from alexnet.interop import onnx as ours
-from alexnet.interop.onnx import Graph, Node, Place, Value, read_graph, write_graph
+from alexnet.interop.onnx import Graph, Node, Place, Value, read_graph, read_texts, write_graph
 
 FLOAT32 = np.dtype("<f4")
 TENSORS = {
@@ -143,6 +143,10 @@ FOREIGN = {
         {"tensor": TensorProto(name="weight", dims=[1 << 40, 1 << 40], data_type=1, raw_data=b"1234")},
         "4 bytes: damaged",
     ),
+    "tensor of many sides": (
+        {"tensor": TensorProto(name="weight", dims=[1] * 65, data_type=1, raw_data=b"1234")},
+        "has 65 sides",
+    ),
     "tensor of negative size": (
         {"tensor": TensorProto(name="weight", dims=[-1, -1], data_type=1, raw_data=b"1234")},
         "4 bytes: damaged",
@@ -154,6 +158,12 @@ FOREIGN = {
     "operation of another domain": ({"node": helper.make_node("X", ["images"], ["logits"], domain="com.x")}, "com.x"),
     "input of words": ({"dtype": TensorProto.STRING}, "ONNX type 8"),
 }
+
+
+def test_texts_are_read_whatever_the_graph_is_made_of(graph: Graph) -> None:
+    model = onnx.load_from_string(graph.serialize())
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(2, np.float16), "halves"))
+    assert read_texts(model.SerializeToString()) == graph.metadata
 
 
 @pytest.mark.parametrize("what", FOREIGN)

@@ -41,6 +41,7 @@ def test_what_is_written_is_read() -> None:
     assert bytes(message.blocks(6)[0]) == b"abcd"
     assert message.message(1000).integer(1) == 7
     assert (message.integer(9, 3), message.text(9), message.floats(9), 9 in message) == (3, "", [], False)
+    assert Message(write_integers(9, [])).integer(9, 3) == 3
 
 
 def test_the_standard_library_of_the_format_reads_it_too() -> None:

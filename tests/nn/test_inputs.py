@@ -137,3 +137,31 @@ def test_bf16_is_rounded_once_from_float32(memory_format):
     found = layer(images, dtype=torch.bfloat16)
     assert found.dtype == torch.bfloat16
     assert torch.equal(found, layer(images).bfloat16())
+
+
+def test_noise_may_be_of_any_dtype_and_one_row_for_all():
+    layer, images = InputLayer(PREPROCESSINGS[0]), torch.from_numpy(crops(15))
+    noise = torch.randn(1, 3, dtype=torch.float64) * 10
+    expected = layer(images, noise, 0.1)
+    found = layer(images.contiguous(memory_format=torch.channels_last), noise, 0.1)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-5)
+
+
+def test_noise_for_another_number_of_images_is_refused():
+    images = torch.from_numpy(crops(15)).contiguous(memory_format=torch.channels_last)
+    with pytest.raises(RuntimeError):
+        InputLayer(PREPROCESSINGS[0])(images, torch.randn(2, 3), 0.1)
+
+
+def test_a_layer_in_few_bits_computes_with_the_mean_that_it_has():
+    layer, images = InputLayer(PREPROCESSINGS[-1]), torch.from_numpy(crops(16))
+    layer.bfloat16()
+    found = layer(images.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(found, layer(images), rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.gpu
+def test_images_on_another_device_are_refused():
+    images = torch.from_numpy(crops(15)).contiguous(memory_format=torch.channels_last)
+    with pytest.raises(RuntimeError, match="device"):
+        InputLayer(PREPROCESSINGS[0]).cuda()(images)

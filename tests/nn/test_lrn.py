@@ -301,3 +301,27 @@ def test_a_view_is_taken_and_what_comes_out_is_laid_out_like_it(part):
     y = LocalResponseNorm(3, 0.5, 0.75, 2.0)(x)
     torch.testing.assert_close(y.double(), lrn_by_loops(x, 3, 0.5, 0.75, 2.0), rtol=1e-5, atol=1e-5)
     assert y.stride() == torch.empty_like(x).stride()
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("k", "scale"), [(1e-30, 1e-15), (1.0, 1e15)])
+def test_a_base_far_from_one_is_as_exact_and_a_zero_stays_one(k, scale, memory_format):
+    x = (images(8, 4, 5, torch.float32).relu() * scale).contiguous(memory_format=memory_format).requires_grad_()
+    ours, theirs = (norm(5, 0.5, 0.75, k)(x) for norm in (LocalResponseNorm, nn.LocalResponseNorm))
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
+    assert torch.autograd.grad(ours.sum(), x)[0].isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 3, 4), (2, 1, 3, 4)])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [11, 12, 1 << 40])
+def test_a_window_of_all_maps_may_be_of_any_size(size, memory_format, shape):
+    x = torch.randn(shape).contiguous(memory_format=memory_format)
+    expected = x / (2 + 0.1 * (x * x).sum(1, keepdim=True)) ** 0.75
+    torch.testing.assert_close(LocalResponseNorm(size, 0.1, 0.75, 2.0, alpha_over_size=False)(x), expected)
+
+
+@pytest.mark.parametrize("settings", [{"size": 0}, {"size": -1}, {"size": 5, "groups": 0}])
+def test_sizes_and_groups_begin_at_one(settings):
+    with pytest.raises(ValueError, match="at least 1"):
+        LocalResponseNorm(**settings)

@@ -74,3 +74,20 @@ def test_a_compiled_pool_equals_an_eager_one_without_a_break():
     x = images((2, 8, 9, 9), torch.float32)
     pool = MaxPool2d(3, 2, ceil_mode=True)
     assert torch.equal(torch.compile(pool, backend="eager", fullgraph=True)(x), pool(x))
+
+
+@pytest.mark.parametrize("ceil_mode", [False, True])
+@pytest.mark.parametrize(("size", "stride"), [(3, 2), (2, 2)])
+def test_the_gradient_has_a_gradient(size, stride, ceil_mode):
+    x = images((2, 5, 7, 6), torch.float32).requires_grad_()
+    found = []
+    for pool in (MaxPool2d, nn.MaxPool2d):
+        (grad,) = torch.autograd.grad(pool(size, stride, ceil_mode=ceil_mode)(x).pow(3).sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(grad.square().sum(), x)[0])
+    assert torch.equal(*found)
+
+
+def test_an_image_smaller_than_a_window_is_refused_as_torch_does():
+    x = images((1, 4, 1, 1), torch.float32)
+    with pytest.raises(RuntimeError, match="too small"):
+        MaxPool2d(3, 2, ceil_mode=True)(x)

@@ -98,3 +98,11 @@ def test_the_adjoint_of_a_window_is_one(size):
 def test_the_operator_keeps_what_torch_demands_of_operators(dtype, memory_format):
     x = randn(2, 8, 4, 5).to(dtype).contiguous(memory_format=memory_format).requires_grad_()
     torch.library.opcheck(_in_same_map, (x, 5, 1e-3, 0.75, 1.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_window_of_the_whole_image_may_be_of_any_size(dtype):
+    x = torch.randn(2, 3, 4, 5, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    size = 1 << 20
+    expected = x / (1 + (x * x).sum((2, 3), keepdim=True)) ** 0.75
+    torch.testing.assert_close(SameMapNorm(size, float(size**2), 0.75)(x), expected)

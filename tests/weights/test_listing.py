@@ -5,6 +5,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from alexnet.errors import WeightsError
+from alexnet.export.openvino import save_openvino
 from alexnet.weights import Weights, save_weights
 from alexnet.weights.listing import list_weights
 
@@ -62,3 +63,10 @@ def test_what_cannot_be_used_says_why(tmp_path: Path, runs: Path) -> None:
     with pytest.raises(WeightsError, match=r"nothing at '.*nowhere': give run folders"):
         list_weights([tmp_path / "nowhere"])
     assert list_weights([runs / "empty"]) == []
+
+
+def test_a_model_in_two_files_is_one_entry_as_large_as_both(tmp_path: Path, tiny_weights: Weights) -> None:
+    pytest.importorskip("openvino")
+    save_openvino(tmp_path / "net.xml", tiny_weights)
+    [entry] = list_weights([tmp_path])
+    assert entry.bytes == sum(path.stat().st_size for path in tmp_path.iterdir())

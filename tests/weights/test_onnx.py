@@ -92,12 +92,30 @@ def forget(model: Any) -> None:
     del model.metadata_props[:]
 
 
+def replace_by_a_foreign_one(model: Any) -> None:
+    forget(model)
+    model.graph.initializer.append(numpy_helper.from_array(np.zeros(2, np.float16), "halves"))
+
+
 def forget_mean(model: Any) -> None:
     model.metadata_props.remove(next(each for each in model.metadata_props if each.key != METADATA_KEY))
 
 
 def spoil_mean(model: Any) -> None:
     next(each for each in model.metadata_props if each.key != METADATA_KEY).value = "AAA="
+
+
+def quantize(model: Any) -> None:
+    tensor = tensor_of(model, "fc4.weight")
+    values = numpy_helper.to_array(tensor)
+    scale = np.abs(values).max(axis=1) / 127
+    tensor.CopyFrom(numpy_helper.from_array(np.rint(values / scale[:, None]).astype(np.int8), "fc4.weight"))
+    model.graph.initializer.append(numpy_helper.from_array(scale.astype(np.float32), "fc4.weight.scale"))
+
+
+def spoil_scale(model: Any) -> None:
+    quantize(model)
+    tensor_of(model, "fc4.weight.scale").raw_data = np.full(6, np.nan, np.float32).tobytes()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +125,9 @@ def spoil_mean(model: Any) -> None:
         (spoil, "NaN or infinity in fc3.bias"),
         (reshape, "fc4.weight is (16, 6), not (6, 16)"),
         (make_whole, "float32, or whole numbers with scales; fc4.bias are not"),
+        (spoil_scale, "NaN or infinity in fc4.weight.scale"),
         (forget, "an ONNX file of another program (no 'alexnet' metadata)"),
+        (replace_by_a_foreign_one, "an ONNX file of another program"),
         (forget_mean, "the mean image is missing"),
         (spoil_mean, "damaged metadata"),
     ],
@@ -132,13 +152,6 @@ def test_a_part_of_a_file_is_refused(path: Path, share: float) -> None:
 
 
 def test_whole_numbers_with_scales_are_weights_too(path: Path, weights: Weights) -> None:
-    def quantize(model: Any) -> None:
-        tensor = tensor_of(model, "fc4.weight")
-        scale = np.abs(weights.tensors["fc4.weight"]).max(axis=1) / 127
-        whole = np.rint(weights.tensors["fc4.weight"] / scale[:, None]).astype(np.int8)
-        tensor.CopyFrom(numpy_helper.from_array(whole, "fc4.weight"))
-        model.graph.initializer.append(numpy_helper.from_array(scale.astype(np.float32), "fc4.weight.scale"))
-
     rewrite(path, quantize)
     read = read_onnx_weights(path)
     step = np.abs(weights.tensors["fc4.weight"]).max() / 127

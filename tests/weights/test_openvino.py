@@ -1,7 +1,9 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 
 from alexnet.arch import find
@@ -81,3 +83,27 @@ def test_a_tensor_of_another_net_is_refused(path: Path) -> None:
     path.write_text(path.read_text().replace('name="fc5.bias"', 'name="fc6.bias"'))
     with pytest.raises(WeightsError, match=r"missing fc5\.bias"):
         read_openvino_weights(path)
+
+
+def test_an_encoding_that_nobody_knows_is_refused(path: Path) -> None:
+    path.write_text(path.read_text().replace('version="1.0"?', 'version="1.0" encoding="rot13.5"?', 1))
+    with pytest.raises(WeightsError, match="unknown encoding"):
+        read_openvino_weights(path)
+
+
+def test_two_files_of_different_models_are_refused(path: Path, grouped: Weights) -> None:
+    """As a process leaves them that dies between moving the one and the other."""
+    old = path.read_bytes()
+    tensors = {**grouped.tensors, "fc5.bias": grouped.tensors["fc5.bias"] + 1}
+    save_openvino(path, replace(grouped, tensors=tensors))
+    assert find_weights(path).tensors["fc5.bias"][0] == tensors["fc5.bias"][0]
+    path.write_bytes(old)
+    for read in (read_openvino_weights, find_header):
+        with pytest.raises(WeightsError, match=r"net\.bin beside it is another model's"):
+            read(path)
+
+
+def test_openvino_may_write_the_files_again(path: Path, grouped: Weights, tmp_path: Path) -> None:
+    again = tmp_path / "again.xml"
+    openvino.save_model(openvino.Core().read_model(path), again, compress_to_fp16=False)
+    np.testing.assert_array_equal(find_weights(again).tensors["fc5.weight"], grouped.tensors["fc5.weight"])

@@ -57,3 +57,18 @@ def test_a_file_that_cannot_be_mapped_says_why(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with pytest.raises(WeightsError, match="an empty file"):
         MappedFile(tmp_path / "empty")
+
+
+def test_a_file_knows_that_another_has_taken_its_place(file: MappedFile, tensors: StoredTensors) -> None:
+    assert not file.is_replaced
+    other = file.path.with_name("other")
+    other.write_bytes(bytes(34))
+    other.replace(file.path)
+    assert file.is_replaced
+    np.testing.assert_array_equal(tensors["plain"], np.arange(6).reshape(2, 3))
+    file.path.unlink()
+    assert file.is_replaced
+
+
+def test_scales_are_stored_with_what_they_belong_to(tensors: StoredTensors) -> None:
+    assert list(tensors.stored) == ["plain", "whole", "whole.scale"]

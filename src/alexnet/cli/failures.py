@@ -14,7 +14,14 @@ _OF_THE_MACHINE = {
     errno.EACCES: "permission denied; change the permissions or use another place",
 }
 # Python and NumPy have a class for it; torch, ONNX Runtime and OpenVINO have words, on CPUs and on devices.
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "failed to allocate", "unable to allocate", "bad_alloc")
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "failed to allocate",
+    "unable to allocate",
+    "bad_alloc",
+)
 _OF_THE_INPUT = {errno.ENAMETOOLONG: "no such path, the name is too long"}
 
 

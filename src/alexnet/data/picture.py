@@ -28,7 +28,7 @@ _BYTES_PER_PIXEL = 4  # Pillow stores RGB as RGBX
 # libjpeg has quick transforms for these alone; at other eighths it takes longer than for the whole picture.
 _REDUCTIONS = (8, 4, 2)
 
-_START, _SCAN, _APP1 = b"\xff\xd8", b"\xda", b"\xe1"  # markers of ITU-T T.81, table B.1
+_START, _SCAN, _APP1, _FILL = b"\xff\xd8", b"\xda", b"\xe1", b"\xff"  # markers of ITU-T T.81, table B.1 and B.1.1.2
 _DECODED_ALIKE = ("YCbCr", "Gray")  # colours of a file that every reader takes for the same
 
 
@@ -112,7 +112,7 @@ def _is_plain_jpeg(content: bytes) -> bool:
     at = len(_START) if content.startswith(_START) else len(content)
     while content[at : at + 1] == b"\xff":
         marker = content[at + 1 : at + 2]
-        if marker in (_SCAN, _APP1):
+        if marker in (_SCAN, _APP1, _FILL):
             return marker == _SCAN
         at += 2 + int.from_bytes(content[at + 2 : at + 4])
     return False

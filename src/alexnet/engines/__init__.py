@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, cast
+from typing import Literal, NamedTuple, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,13 +72,15 @@ def open_engine(name: str, weights: Weights, device: str = AUTO, precision: Prec
     `precision` auto: what the engine computes in by itself, float32 unless it knows better for this processor.
 
     Raises:
-        UnknownNameError: no such engine.
+        UnknownNameError: no such engine or precision.
         MissingExtraError: what the engine runs on is not installed.
         InputError: the engine knows no such device or precision.
     """
     name = choose_engine(device) if name == AUTO else name
     if name not in ENGINES:
         raise UnknownNameError("engine", name, [AUTO, *ENGINES])
+    if precision not in (precisions := get_args(Precision)):
+        raise UnknownNameError("precision", precision, precisions)
     home = ENGINES[name]
     try:
         module = import_module(home.module)
@@ -104,8 +106,8 @@ def choose_engine(device: str = AUTO) -> str:
 
 
 def choose_reference() -> str:
-    """The engine that others are judged by: in float32 on the CPU, torch where it is installed, else ONNX Runtime."""
-    return "torch" if is_installed("torch") else "onnxruntime"
+    """The engine that others are judged by, in float32 on the CPU: torch where it is installed, else what is there."""
+    return next((name for name in reversed(ENGINES) if is_installed(ENGINES[name].package)), "onnxruntime")
 
 
 def only_cpu_and_float32(product: str, device: str, precision: Precision) -> None:

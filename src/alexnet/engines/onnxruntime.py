@@ -19,7 +19,7 @@ from alexnet.errors import RunError, WeightsError
 from alexnet.export.onnx import IMAGES, LOGITS, uint8_graph, with_outputs
 from alexnet.interop.onnx import Graph, Place, write_graph
 from alexnet.weights import Weights
-from alexnet.weights.stored import StoredTensors
+from alexnet.weights.stored import MappedFile, StoredTensors
 
 _LARGE = 4096  # bytes. Ours: what is smaller the runtime may want to look at when it makes its plan (shapes, numbers)
 _ERRORS_ONLY = 3
@@ -86,7 +86,7 @@ def open_session(graph: Graph, weights: Weights) -> Any:
     # Packed anew, float32 takes its memory twice and one image no less time; int8 is seven times slower unpacked.
     options.add_session_config_entry("session.disable_prepacking", "0" if is_quantized else "1")
     places: dict[str, Place] = {}
-    if isinstance(tensors, StoredTensors):
+    if isinstance(tensors, StoredTensors) and _is_findable(tensors.file):
         file = tensors.file
         path = file.path.resolve()  # the runtime follows no link out of a folder
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
@@ -99,3 +99,12 @@ def open_session(graph: Graph, weights: Weights) -> Any:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _REFUSALS as error:
         raise WeightsError(f"ONNX Runtime refuses this graph: {str(error).splitlines()[0]}") from None
+
+
+def _is_findable(file: MappedFile) -> bool:
+    """Does its path, which the runtime takes in UTF-8, still lead to it? Training replaces weights while others run."""
+    try:
+        str(file.path.resolve()).encode()
+    except UnicodeEncodeError:
+        return False
+    return not file.is_replaced

@@ -14,11 +14,10 @@ from alexnet.arch.layers import feature_row
 from alexnet.cores import usable_cores
 from alexnet.engines import AUTO, CPU, Features, Precision
 from alexnet.engines.signals import kept_signal_stack
-from alexnet.errors import InputError, RunError
-from alexnet.export.onnx import IMAGES, LOGITS, uint8_graph, with_outputs
+from alexnet.errors import InputError, RunError, WeightsError
+from alexnet.export.onnx import IMAGES, LOGITS, preprocessing_graph, uint8_graph, with_outputs
 from alexnet.export.openvino import load_openvino, to_openvino
 from alexnet.export.towers import tower_names
-from alexnet.preprocess import normalize
 from alexnet.weights import Weights
 from alexnet.weights.openvino import OpenVINOTensors
 
@@ -27,10 +26,9 @@ _NAMES = {"fp32": "f32", _BF16: _BF16}  # of precisions: ours and OpenVINO's
 
 
 class _Compiled(NamedTuple):
-    """A request that can be run again and again, whether its images are uint8, and how many outputs make up a value."""
+    """A request that can be run again and again, and of how many outputs each value is made."""
 
     request: Any
-    takes_uint8: bool
     num_parts: tuple[int, ...]
 
 
@@ -41,6 +39,7 @@ class OpenVINOEngine:
 
     Raises:
         InputError: a device or precision that it has not.
+        WeightsError: OpenVINO refuses the graph in a file, or another file has taken its place.
     """
 
     name = "openvino"
@@ -70,13 +69,14 @@ class OpenVINOEngine:
         return {layer: found[row] for layer, row in rows.items()}
 
     def _run(self, names: tuple[str, ...], images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        if not len(images):  # which it has no shapes for
+            return [found[:0] for found in self._run(names, np.zeros((1, *images.shape[1:]), np.uint8))]
         with self._lock:
             if names not in self._compiled:
                 self._compiled[names] = self._compile(names)
-            request, takes_uint8, num_parts = self._compiled[names]
-            read = images if takes_uint8 else normalize(images, self._weights.preprocessing)
+            request, num_parts = self._compiled[names]
             try:
-                outputs = request.infer({IMAGES: np.ascontiguousarray(read)}, share_inputs=True)
+                outputs = request.infer({IMAGES: np.ascontiguousarray(images)}, share_inputs=True)
             except RuntimeError as error:
                 if "alloc" not in str(error):
                     raise
@@ -85,16 +85,36 @@ class OpenVINOEngine:
         return [_joined([next(parts) for _ in range(count)]) for count in num_parts]
 
     def _compile(self, names: tuple[str, ...]) -> _Compiled:
+        try:
+            model, num_parts = self._model(names)
+            with kept_signal_stack():
+                compiled = self._core.compile_model(model, "CPU", self._settings)
+        except RuntimeError as error:
+            if "alloc" in str(error):
+                raise
+            raise WeightsError(f"OpenVINO refuses this graph: {str(error).strip().splitlines()[-1]}") from None
+        return _Compiled(compiled.create_infer_request(), num_parts)
+
+    def _model(self, names: tuple[str, ...]) -> tuple[Any, tuple[int, ...]]:
         tensors = self._weights.tensors
-        if isinstance(tensors, OpenVINOTensors):
-            model, num_parts = _cut(self._core.read_model(tensors.xml), names, tensors.xml)
-        else:
+        if not isinstance(tensors, OpenVINOTensors):
             graph = with_outputs(uint8_graph(self._weights), self._weights.spec, names)
-            model, num_parts = to_openvino(graph), (1,) * len(names)
-        with kept_signal_stack():
-            compiled = self._core.compile_model(model, "CPU", self._settings)
-        takes_uint8 = compiled.input(0).element_type.to_dtype() == np.uint8
-        return _Compiled(compiled.create_infer_request(), takes_uint8, num_parts)
+            return to_openvino(graph), (1,) * len(names)
+        if tensors.file.is_replaced:
+            raise WeightsError(f"{tensors.xml} is not the file any more that was read; load the weights again")
+        model, num_parts = _cut(self._core.read_model(tensors.xml), names, tensors.xml)
+        return _of_uint8(model, self._weights), num_parts
+
+
+def _of_uint8(model: Any, weights: Weights) -> Any:
+    """A file's model that takes uint8 crops: by itself, or with the preprocessing before it."""
+    (images,) = model.get_parameters()
+    if images.get_element_type().to_dtype() == np.uint8:
+        return model
+    before = to_openvino(preprocessing_graph(weights))
+    for reader in images.output(0).get_target_inputs():
+        reader.replace_source_output(before.get_results()[0].input_value(0))
+    return load_openvino().Model(model.get_results(), before.get_parameters(), model.get_friendly_name())
 
 
 def _cut(model: Any, names: Sequence[str], path: Path) -> tuple[Any, tuple[int, ...]]:
@@ -111,7 +131,7 @@ def _cut(model: Any, names: Sequence[str], path: Path) -> tuple[Any, tuple[int, 
             raise InputError(f"{path} leaves out {name}; ask for another layer, or give the weights as .safetensors")
         found.append([held[part] for part in parts])
     outputs = [output for parts in found for output in parts]
-    return load_openvino().Model(outputs, model.get_parameters(), path.stem), tuple(map(len, found))
+    return load_openvino().Model(outputs, model.get_parameters(), model.get_friendly_name()), tuple(map(len, found))
 
 
 def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:

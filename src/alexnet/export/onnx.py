@@ -13,8 +13,9 @@ import numpy as np
 from alexnet.arch.shapes import measure
 from alexnet.arch.spec import IMAGE, Fc, Spec
 from alexnet.atomic import write_whole
+from alexnet.errors import WeightsError
 from alexnet.export.rows import Draft, draw_row
-from alexnet.interop.onnx import Array, Graph, Value, write_graph
+from alexnet.interop.onnx import Array, Graph, Node, Value, write_graph
 from alexnet.preprocess import Preprocessing, extract_views
 from alexnet.weights import Weights
 from alexnet.weights.onnx import OnnxTensors, metadata_texts
@@ -73,13 +74,41 @@ def onnx_graph(weights: Weights, *, uint8_input: bool = False, own_lrn: bool = T
 
 
 def uint8_graph(weights: Weights, *, own_lrn: bool = True, as_stored: bool = False) -> Graph:
-    """A graph of uint8 images for `weights`: ours, or the one in their file, if they are quantized or `as_stored`."""
+    """A graph of uint8 images for `weights`: ours, or the one in their file, if they are quantized or `as_stored`.
+
+    Raises:
+        WeightsError: the graph in the file takes other images.
+    """
     tensors = weights.tensors
     if not isinstance(tensors, OnnxTensors) or not (as_stored or tensors.is_quantized):
         return onnx_graph(weights, uint8_input=True, own_lrn=own_lrn)
-    if tensors.graph.inputs[0].dtype == _UINT8:
-        return tensors.graph
-    return with_preprocessing(tensors.graph, weights.preprocessing)
+    graph = replace(tensors.graph, inputs=(_images_of(tensors.graph, weights.spec),))
+    return graph if graph.inputs[0].dtype == _UINT8 else with_preprocessing(graph, weights.preprocessing)
+
+
+def preprocessing_graph(weights: Weights) -> Graph:
+    """What the weights expect to be done to images, alone: uint8 RGB crops to what `preprocess.normalize` makes."""
+    normalized = "normalized"
+    graph = Graph(
+        name="preprocessing",
+        nodes=(Node("Identity", (IMAGES,), (normalized,), normalized),),
+        initializers={},
+        inputs=(Value(IMAGES, _FLOAT32, (_BATCH, *weights.spec.input)),),
+        outputs=(Value(normalized, _FLOAT32, (_BATCH, *weights.spec.input)),),
+    )
+    return with_preprocessing(graph, weights.preprocessing)
+
+
+def _images_of(graph: Graph, spec: Spec) -> Value:
+    """The input of a graph from a file, its batch free.
+
+    Raises:
+        WeightsError: it takes other images than `spec` does, or none.
+    """
+    for value in graph.inputs:
+        if value.name == IMAGES and value.shape[1:] == spec.input:
+            return replace(value, shape=(_BATCH, *spec.input))
+    raise WeightsError(f"the graph in this file takes no {IMAGES!r} of (N, {', '.join(map(str, spec.input))})")
 
 
 def with_preprocessing(graph: Graph, preprocessing: Preprocessing) -> Graph:

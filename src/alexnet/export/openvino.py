@@ -4,6 +4,8 @@
 
 import sys
 import warnings
+import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,9 @@ from alexnet.atomic import write_whole
 from alexnet.errors import InputError, MissingExtraError
 from alexnet.export.onnx import onnx_graph
 from alexnet.export.towers import split_towers
-from alexnet.interop.onnx import Graph
+from alexnet.interop.onnx import Graph, write_graph
 from alexnet.weights import Weights
-from alexnet.weights.openvino import BIN, XML
+from alexnet.weights.openvino import BIN, STAMP, STAMP_START, XML
 
 _REPORTER = "openvino_telemetry"
 
@@ -60,13 +62,25 @@ def save_openvino_graph(path: Path, graph: Graph) -> None:
     """
     if path.suffix != XML:
         raise InputError(f"{path}: an OpenVINO model is NAME.xml with NAME.bin beside it; give NAME.xml")
-    openvino, model = load_openvino(), to_openvino(graph)
+    stamp = f"{STAMP_START}{_checksum(graph)}"
+    openvino, model = load_openvino(), to_openvino(replace(graph, metadata={**graph.metadata, STAMP: stamp}))
     with write_whole(path) as operations, write_whole(path.with_suffix(BIN)) as tensors:
+        operations.touch()  # where it cannot be, it says so: the library would make folders
         named = operations.with_suffix(XML)  # the library insists
         try:
             openvino.serialize(model, str(named), str(tensors))
+            with tensors.open("a") as file:
+                file.write(stamp)
             named.replace(operations)
         except RuntimeError as error:
-            raise OSError(f"{path}: cannot be written ({str(error).splitlines()[-1]})") from None
+            raise OSError(f"{path}: cannot be written ({str(error).strip().splitlines()[-1]})") from None
         finally:
             named.unlink(missing_ok=True)
+
+
+def _checksum(graph: Graph) -> str:
+    """CRC-32 of the graph and its tensors: eight hexadecimal digits."""
+    crc = 0
+    for part in write_graph(graph):
+        crc = zlib.crc32(part, crc)
+    return f"{crc:08x}"

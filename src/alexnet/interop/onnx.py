@@ -33,6 +33,7 @@ IR_VERSION = 8
 OPSET = 17
 MAX_BYTES = (1 << 31) - 1  # of one protobuf message
 _ALIGNMENT = 4  # bytes: the size of a float32
+_MOST_SIDES = 64  # of an array in NumPy
 
 Attribute = int | float | str | tuple[int, ...] | tuple[float, ...]
 Array = NDArray[Any]
@@ -135,9 +136,7 @@ def read_graph(content: Buffer) -> Graph:
     Raises:
         InputError: not a whole ONNX file, or one that uses what is not read here; one line that says what.
     """
-    model = Message(content)
-    if 7 not in model:
-        raise InputError("not a whole ONNX file (no graph)")
+    model = _read_model(content)
     opsets = {each.text(1): each.integer(2) for each in model.messages(8)}
     graph = model.message(7)
     return Graph(
@@ -146,9 +145,18 @@ def read_graph(content: Buffer) -> Graph:
         initializers=dict(map(_read_tensor, graph.messages(5))),
         inputs=tuple(map(_read_value, graph.messages(11))),
         outputs=tuple(map(_read_value, graph.messages(12))),
-        metadata={each.text(1): each.text(2) for each in model.messages(14)},
+        metadata=_read_metadata(model),
         opset=opsets.get("", 0),
     )
+
+
+def read_texts(content: Buffer) -> dict[str, str]:
+    """The metadata in the content of an .onnx file, whatever its graph is made of.
+
+    Raises:
+        InputError: not a whole ONNX file.
+    """
+    return _read_metadata(_read_model(content))
 
 
 def _node(node: Node) -> list[Buffer]:
@@ -209,6 +217,17 @@ def _value(value: Value) -> list[Buffer]:
     return [write_text(1, value.name), *write_block(2, write_block(1, tensor))]
 
 
+def _read_model(content: Buffer) -> Message:
+    model = Message(content)
+    if 7 not in model:
+        raise InputError("not a whole ONNX file (no graph)")
+    return model
+
+
+def _read_metadata(model: Message) -> dict[str, str]:
+    return {each.text(1): each.text(2) for each in model.messages(14)}
+
+
 def _read_node(node: Message) -> Node:
     if domain := node.text(7).replace("ai.onnx", ""):
         raise InputError(f"an ONNX graph with operations of {domain}, which only its own runtime knows")
@@ -244,6 +263,8 @@ def _read_tensor(tensor: Message) -> tuple[str, Array]:
     if tensor.integer(14) == _EXTERNAL:
         raise InputError(f"tensor {name!r} is kept in another file; save the model as one file")
     content = (tensor.blocks(9) or [memoryview(b"")])[-1]
+    if len(shape) > _MOST_SIDES:
+        raise InputError(f"damaged (tensor {name!r} has {len(shape):,} sides)")
     if min(shape, default=0) < 0 or len(content) != prod(shape) * dtype.itemsize:
         raise InputError(
             f"tensor {name!r} of shape {shape} has {len(content):,} bytes: damaged, or not stored as raw data"

@@ -41,7 +41,7 @@ class Message:
 
     def integer(self, number: int, default: int = 0) -> int:
         """A signed integer."""
-        return self.integers(number)[-1] if number in self else default
+        return (self.integers(number) or [default])[-1]
 
     def integers(self, number: int) -> list[int]:
         """Signed integers, packed or one by one."""

@@ -16,6 +16,7 @@ from torch.library import custom_op
 from alexnet.nn import fused
 from alexnet.nn.fused import Window, power
 from alexnet.nn.native import kernels_for
+from alexnet.nn.transformed import is_transformed
 
 Windows = Callable[..., tuple[Window, Window]]
 Operator = Callable[..., Tensor]
@@ -28,8 +29,10 @@ def normalize(x: Tensor, window: Window, k: float, beta: float) -> Tensor:
 
 
 def wants_formula(x: Tensor) -> bool:
-    """Exporters know no operator of ours, and a compiler for an accelerator fuses the formula with what is around."""
-    return torch.compiler.is_compiling() and (torch.compiler.is_exporting() or x.device.type != "cpu")
+    """Exporters and transforms know no operator of ours; a compiler for an accelerator fuses the formula with more."""
+    if torch.compiler.is_compiling():
+        return torch.compiler.is_exporting() or x.device.type != "cpu"
+    return is_transformed(x)
 
 
 def define_norm(
@@ -52,8 +55,7 @@ def define_norm(
     """
 
     def run(grad: Tensor | None, x: Tensor, size: int, alpha: float, beta: float, k: float, *more: int) -> Tensor:
-        native = kernels_for(x) if k > 0 else None  # between groups they compute with zeros, whose base is k
-        if native and (sizes := layout(x, *more)):
+        if (native := kernels_for(x)) and (sizes := layout(x, *more)):
             result = torch.empty_like(x)
             native(
                 kernel,

@@ -42,7 +42,7 @@ class InputLayer(nn.Module):
         `noise` (N, 3), RGB in grey levels, is mixed in as `add_color_noise_` does with `coefficient`.
         """
         images, noise = self._ordered(images), noise if noise is None else self._ordered(noise)
-        if dtype in DTYPES and (native := _kernels_for(images)):
+        if dtype in DTYPES and self.mean.device == images.device and (native := _kernels_for(images)):
             return self._in_one_pass(native, images, noise, coefficient, dtype)
         x = images.to(torch.float32, copy=True)  # a copy: the rest works in place
         if self.scale != 1:
@@ -56,11 +56,13 @@ class InputLayer(nn.Module):
         self, native: Kernels, images: Tensor, noise: Tensor | None, coefficient: float, dtype: torch.dtype
     ) -> Tensor:
         """(x scale - mean) gain + shift, what is behind the mean being one gain a colour and one shift an image."""
-        gain = 1 / (self.std.flatten() * (1 + coefficient if noise is not None else 1))
-        shift = torch.zeros(len(images), 3) if noise is None else noise * (coefficient * self.scale) * gain
-        mean = self.mean.expand(1, *images.shape[1:]).contiguous(memory_format=torch.channels_last)
+        gain = 1 / (self.std.flatten().float() * (1 + coefficient if noise is not None else 1))
+        shift = torch.zeros(len(images), 3)
+        if noise is not None:
+            shift += noise * (coefficient * self.scale) * gain
+        mean = torch.empty_like(images[:1], dtype=torch.float32).copy_(self.mean)
         x = torch.empty_like(images, dtype=dtype)
-        native("normalize", dtype, images, x, mean, gain, shift.contiguous(), len(images), mean.numel(), self.scale)
+        native("normalize", dtype, images, x, mean, gain, shift, len(images), mean.numel(), self.scale)
         return x
 
     def _ordered(self, rgb: Tensor) -> Tensor:

@@ -16,6 +16,9 @@ class LocalResponseNorm(nn.Module):
 
     Source: Krizhevsky et al. 2012, sec. 3.3; `cmrnorm` of the 2012 code. A drop-in for torch.nn.LocalResponseNorm;
     differs: `groups`, `alpha_over_size`, bf16 on CPU.
+
+    Raises:
+        ValueError: `size` or `groups` is below one.
     """
 
     def __init__(
@@ -29,6 +32,8 @@ class LocalResponseNorm(nn.Module):
         alpha_over_size: bool = True,
     ) -> None:
         super().__init__()
+        if min(size, groups) < 1:
+            raise ValueError(f"size and groups must be at least 1, not {size} and {groups}")
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
         self.groups, self.alpha_over_size = groups, alpha_over_size
 
@@ -41,9 +46,10 @@ class LocalResponseNorm(nn.Module):
         if x.ndim < 2 or x.shape[1] % self.groups:
             raise ValueError(f"expected (N, C, ...) with C a multiple of {self.groups}, got {tuple(x.shape)}")
         per_term = self.alpha / self.size if self.alpha_over_size else self.alpha
+        size = min(self.size, 2 * (x.shape[1] // self.groups))  # a larger window holds no more maps
         if wants_formula(x):
-            return normalize(x, shifted_window(self.size, per_term, self.groups), self.k, self.beta)
-        return _across_maps(x, self.size, per_term, self.beta, self.k, self.groups)
+            return normalize(x, shifted_window(size, per_term, self.groups), self.k, self.beta)
+        return _across_maps(x, size, per_term, self.beta, self.k, self.groups)
 
     def extra_repr(self) -> str:
         """The settings, as `print(net)` shows them."""

@@ -8,6 +8,7 @@ from torch.library import custom_op
 from torch.nn import functional as F
 
 from alexnet.nn.native import kernels, kernels_for
+from alexnet.nn.transformed import is_transformed
 
 _LARGEST_SIZE = 16  # a place in a window is a byte
 
@@ -17,19 +18,22 @@ class MaxPool2d(nn.MaxPool2d):
 
     def __init__(self, kernel_size: int, stride: int, *, ceil_mode: bool) -> None:
         super().__init__(kernel_size, stride, ceil_mode=ceil_mode)
+        self._side = kernel_size
         self._few_windows = stride <= kernel_size <= min(2 * stride, _LARGEST_SIZE)  # over one unit: four at most
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H', W')."""
-        if torch.compiler.is_compiling() or not (self._few_windows and _is_channels_last(x) and kernels_for(x)):
+        if torch.compiler.is_compiling() or is_transformed(x) or not self._has_kernel(x):
             return F.max_pool2d(x, self.kernel_size, self.stride, ceil_mode=self.ceil_mode)
         wants_places = torch.is_grad_enabled() and x.requires_grad
         pooled: Tensor = _max_pool(x, self.kernel_size, self.stride, self.ceil_mode, wants_places)[0]
         return pooled
 
-
-def _is_channels_last(x: Tensor) -> bool:
-    return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last)
+    def _has_kernel(self, x: Tensor) -> bool:
+        """Images in channels-last memory, none smaller than a window: those torch refuses in its own words."""
+        if not self._few_windows or x.ndim != 4 or min(x.shape[2:]) < self._side:
+            return False
+        return x.is_contiguous(memory_format=torch.channels_last) and kernels_for(x) is not None
 
 
 def pooled_side(side: int, size: int, stride: int, ceil_mode: bool) -> int:
@@ -88,6 +92,20 @@ def _differentiate(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ..
     return _max_pool_backward(grad, places, *ctx.sides, ctx.size, ctx.stride), None, None, None, None
 
 
+def _keep_places(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 (torch names it)
+    ctx.save_for_backward(inputs[1])
+    ctx.size, ctx.stride = inputs[4:]
+
+
+def _differentiate_twice(ctx: Any, grad_of_dx: Tensor) -> tuple[Tensor | None, ...]:
+    """Every window takes what stands where its maximum was."""
+    (places,) = ctx.saved_tensors
+    rows, columns = (torch.arange(count) * ctx.stride for count in places.shape[2:])
+    units = (rows[:, None] + places // ctx.size) * grad_of_dx.shape[3] + columns + places % ctx.size
+    return grad_of_dx.flatten(2).gather(2, units.flatten(2)).view(places.shape), *[None] * 5
+
+
 _max_pool.register_fake(_empty_results)
 _max_pool_backward.register_fake(lambda grad, _, height, width, *__: _empty_channels_last(grad, height, width))
 _max_pool.register_autograd(_differentiate, setup_context=_keep)
+_max_pool_backward.register_autograd(_differentiate_twice, setup_context=_keep_places)

@@ -24,7 +24,8 @@ class SameMapNorm(nn.Module):
         per_term = self.alpha / self.size**2
         if wants_formula(x):
             return normalize(x, square_windows(x, self.size, per_term)[0], 1.0, self.beta)
-        return _in_same_map(x, self.size, per_term, self.beta, 1.0)
+        size = min(self.size, 2 * max(x.shape[2:]))  # a larger window holds no more units
+        return _in_same_map(x, size, per_term, self.beta, 1.0)
 
     def extra_repr(self) -> str:
         """The settings, as `print(net)` shows them."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from alexnet.errors import WeightsError
 from alexnet.weights.files import Header, Weights, read_header, read_weights
 from alexnet.weights.onnx import read_onnx_header, read_onnx_weights
-from alexnet.weights.openvino import read_openvino_header, read_openvino_weights
+from alexnet.weights.openvino import BIN, read_openvino_header, read_openvino_weights
 
 RUN_FILE = "run.json"
 IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
@@ -58,6 +58,11 @@ def find_header(path: Path) -> Header:
     """
     _, read = _readers(path)
     return read(path)
+
+
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The files that the weights at `path` consist of."""
+    return (path, path.with_suffix(BIN)) if sniff(path) == "openvino" else (path,)
 
 
 def _readers(path: Path) -> tuple[Callable[[Path], Weights], Callable[[Path], Header]]:

@@ -194,7 +194,7 @@ def named_in_errors(path: Path) -> Iterator[None]:
         raise WeightsError(f"{path}: {error}") from error
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error})") from None
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise WeightsError(f"{path}: damaged metadata ({type(error).__name__}: {error})") from error
 
 

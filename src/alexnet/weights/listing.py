@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import WeightsError
-from alexnet.weights.catalog import IN_RUN_FOLDER, RUN_FILE, find_header
+from alexnet.weights.catalog import IN_RUN_FOLDER, RUN_FILE, files_of, find_header
 
 SUFFIXES = (".safetensors", ".onnx", ".xml")
 NO_WEIGHTS_YET = "no weights yet"
@@ -67,7 +67,7 @@ def _run(folder: Path) -> Entry:
 
 def _entry(place: Path, file: Path, state: str) -> Entry:
     try:
-        header, about = find_header(file), file.stat()
+        header, found = find_header(file), [each.stat() for each in files_of(file)]
     except (WeightsError, OSError) as error:
         return Entry(name=str(place), state=f"damaged: {str(error).removeprefix(f'{file}: ')}")
     return Entry(
@@ -75,8 +75,8 @@ def _entry(place: Path, file: Path, state: str) -> Entry:
         state=state,
         net=header.spec.name,
         classes=len(header.classes),
-        bytes=about.st_size,
-        date=datetime.fromtimestamp(about.st_mtime).astimezone().isoformat(timespec="seconds"),
+        bytes=sum(each.st_size for each in found),
+        date=datetime.fromtimestamp(found[0].st_mtime).astimezone().isoformat(timespec="seconds"),
         licence=header.licence,
         errors=header.errors,
     )

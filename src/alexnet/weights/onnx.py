@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from alexnet.arch.serial import spec_from_json
 from alexnet.errors import WeightsError
-from alexnet.interop.onnx import Graph, read_graph
+from alexnet.interop.onnx import Graph, read_graph, read_texts
 from alexnet.preprocess import canvas_size
 from alexnet.weights.check import check_finite, check_shapes, list_names, tensor_shapes
 from alexnet.weights.files import (
@@ -59,11 +59,10 @@ def read_onnx_weights(path: str | Path) -> Weights:
     """
     with named_in_errors(Path(path)):
         file = MappedFile(Path(path))
-        graph = read_graph(file.content)
-        stored = checked_metadata(graph.metadata, graph.initializers, _PROGRAM)
+        graph, stored = _read(file)
         spec = spec_from_json(stored["spec"])
         tensors = OnnxTensors(file, tensor_shapes(spec), graph)
-        check_finite(spec, {key: tensors.views[key] for key in tensors})
+        check_finite(spec, tensors.stored)
         file.let_go()
         return read_metadata(stored, tensors, mean_image_of(graph.metadata, stored))
 
@@ -75,8 +74,15 @@ def read_onnx_header(path: str | Path) -> Header:
         WeightsError: as `read_onnx_weights`, but for numbers, which it does not look at.
     """
     with named_in_errors(Path(path)):
-        graph = read_graph(MappedFile(Path(path)).content)
-        return header_of(checked_metadata(graph.metadata, graph.initializers, _PROGRAM))
+        _, stored = _read(MappedFile(Path(path)))
+        return header_of(stored)
+
+
+def _read(file: MappedFile) -> tuple[Graph, dict[str, Any]]:
+    """(graph, checked metadata). Those come first: what the graph of another program is made of matters to nobody."""
+    load_metadata(read_texts(file.content), _PROGRAM)
+    graph = read_graph(file.content)
+    return graph, checked_metadata(graph.metadata, graph.initializers, _PROGRAM)
 
 
 def checked_metadata(texts: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], program: str) -> dict[str, Any]:

@@ -20,6 +20,10 @@ from alexnet.weights.stored import MappedFile, StoredTensors
 
 XML, BIN = ".xml", ".bin"
 
+# A text of the .xml with which its .bin ends: no process can move two files at once, and the two are to be one model's.
+STAMP, STAMP_START = "alexnet.stamp", "alexnet:"
+_STAMP_LENGTH = len(STAMP_START) + 8
+
 _DTYPES: Mapping[str, np.dtype[Any]] = {
     "f32": np.dtype("<f4"),
     "i8": np.dtype("i1"),
@@ -50,7 +54,7 @@ def read_openvino_weights(path: str | Path) -> Weights:
         stored = checked_metadata(texts, views, "an OpenVINO model")
         spec = spec_from_json(stored["spec"])
         tensors = OpenVINOTensors(file, tensor_shapes(spec), views, path)
-        check_finite(spec, {key: views[key] for key in tensors})
+        check_finite(spec, tensors.stored)
         file.let_go()
         return read_metadata(stored, tensors, mean_image_of(texts, stored))
 
@@ -73,7 +77,7 @@ def _read(path: Path) -> tuple[dict[str, str], MappedFile, dict[str, NDArray[Any
     except ElementTree.ParseError as error:
         raise WeightsError(f"not a whole XML file, copy it again ({error})") from None
     texts = {}
-    for key in (METADATA_KEY, MEAN_IMAGE):
+    for key in (METADATA_KEY, MEAN_IMAGE, STAMP):
         found = root.find(f"rt_info/framework/{key}")
         if found is not None:
             texts[key] = found.get("value", "")
@@ -81,6 +85,9 @@ def _read(path: Path) -> tuple[dict[str, str], MappedFile, dict[str, NDArray[Any
     if not beside.is_file():
         raise WeightsError(f"its tensors are missing; put {beside.name} beside it")
     file = MappedFile(beside)
+    stamp = bytes(file.content[-_STAMP_LENGTH:])
+    if stamp.startswith(STAMP_START.encode()) and stamp != texts.get(STAMP, "").encode():
+        raise WeightsError(f"{beside.name} beside it is another model's; write or copy both again")
     views = {}
     for layer in root.iterfind("layers/layer[@type='Const']"):
         data = layer.find("data")

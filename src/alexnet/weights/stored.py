@@ -1,6 +1,7 @@
 """Tensors that stay in their file until somebody wants them: runtimes may use the file's own pages."""
 
 import mmap
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,12 @@ class StoredTensors(Mapping[str, NDArray[np.float32]]):
         self._read: dict[str, NDArray[np.float32]] = {}
 
     @property
+    def stored(self) -> dict[str, NDArray[Any]]:
+        """The views that values are made of: of the keys, and of their scales where they have some."""
+        names = (name for key in self for name in (key, key + SCALE))
+        return {name: self.views[name] for name in names if name in self.views}
+
+    @property
     def is_quantized(self) -> bool:
         """Are some of them whole numbers?"""
         return any(self.views[key].dtype != np.float32 for key in self)
@@ -46,6 +53,8 @@ class StoredTensors(Mapping[str, NDArray[np.float32]]):
 class MappedFile:
     """A file whose bytes come into memory as they are looked at: `content`, read-only.
 
+    It stays the file that was opened, whatever is written to its path later.
+
     Raises:
         WeightsError: it cannot be opened, or is empty.
     """
@@ -54,6 +63,7 @@ class MappedFile:
         self.path = path
         try:
             with path.open("rb") as file:
+                self._opened = os.fstat(file.fileno())
                 self._mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError:
             raise WeightsError("no such file") from None
@@ -61,6 +71,14 @@ class MappedFile:
             raise WeightsError("an empty file") from None
         self.content = memoryview(self._mapping)
         self._address = _address(np.frombuffer(self.content, np.uint8))
+
+    @property
+    def is_replaced(self) -> bool:
+        """Would its path lead to another file by now, or to none?"""
+        try:
+            return not os.path.samestat(self._opened, self.path.stat())
+        except OSError:
+            return True
 
     def let_go(self) -> None:
         """Count what was looked at no longer as memory of this process; the system still has it at hand."""

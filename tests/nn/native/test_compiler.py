@@ -100,3 +100,33 @@ def test_a_compiler_that_is_none_is_said(
     monkeypatch.setenv("CXX", command)
     with pytest.raises(CannotCompileError, match=words):
         load_compiled(sources)
+
+
+@needs_compiler
+def test_a_library_that_has_been_spoiled_is_made_again(
+    sources: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_compiled(sources)
+    (loaded,) = cache.iterdir()
+    spoiled = tmp_path / "other" / "native" / loaded.name  # elsewhere: a path that is loaded is not read again
+    spoiled.parent.mkdir(parents=True)
+    spoiled.write_bytes(b"no library")
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "other"))
+    assert load_compiled(sources).seven() == 7
+    assert spoiled.read_bytes() != b"no library"
+
+
+@needs_compiler
+def test_without_a_place_for_temporary_files_there_is_a_reason(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    with pytest.raises(CannotCompileError, match="no place for temporary files"):
+        load_compiled(sources)
+
+
+@needs_compiler
+def test_what_is_in_the_cache_needs_no_place_for_temporary_files(
+    sources: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_compiled(sources)
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    assert load_compiled(sources).seven() == 7

@@ -11,7 +11,8 @@ import platform
 import shlex
 import shutil
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -40,11 +41,13 @@ def load_compiled(sources: Path) -> ctypes.CDLL:
     """
     compiler = find_compiler()
     library = cache_dir() / "native" / f"{Path(MAIN).stem}-{_fingerprint(sources, compiler)}.so"
-    with TemporaryDirectory(prefix="alexnet-", ignore_cleanup_errors=True) as folder:
-        if not _is_ours(library):
-            library = _keep(_compile(sources / MAIN, compiler, Path(folder)), library)
-        try:
+    if _is_ours(library):
+        with suppress(OSError):  # a file that a bad disk has changed is made again
             return ctypes.CDLL(str(library))
+    with _scratch() as folder:
+        made = _keep(_compile(sources / MAIN, compiler, folder), library)
+        try:
+            return ctypes.CDLL(str(made))
         except OSError as error:
             raise CannotCompileError(f"what {compiler[0]} made cannot be loaded ({error})") from None
 
@@ -61,6 +64,16 @@ def find_compiler() -> list[str]:
         if found := shutil.which(name):
             return [found]
     raise CannotCompileError(f"there is no C++ compiler ({', '.join(COMPILERS)})")
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    try:
+        folder = TemporaryDirectory(prefix="alexnet-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise CannotCompileError(f"there is no place for temporary files ({error.strerror})") from None
+    with folder as path:
+        yield Path(path)
 
 
 def _compile(source: Path, compiler: list[str], folder: Path) -> Path:

@@ -28,10 +28,12 @@ struct Norm {
   float alpha, beta, k;
 };
 
-// base^-beta from 1 / base. The 0.75 of every known net is two roots; what is left is for pow.
+// base^-beta from 1 / base. The 0.75 of every known net is two roots, a product of which neither overflows; what is left
+// is for pow.
 template <bool ROOTS>
 inline float power(float inverse, float beta) {
-  return ROOTS ? std::sqrt(inverse * std::sqrt(inverse)) : std::pow(inverse, beta);
+  const float root = std::sqrt(inverse);
+  return ROOTS ? root * std::sqrt(root) : std::pow(inverse, beta);
 }
 
 // SIZE 0: known only at run time.
