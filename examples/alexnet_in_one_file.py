@@ -66,7 +66,7 @@ class AlexNet(nn.Module):
 
     def dropout(self, x: Tensor) -> Tensor:
         """Half of the units, unscaled, in training; at test all of them, halved."""
-        return x * torch.empty_like(x).bernoulli_(0.5) if self.training else x * 0.5
+        return x * (torch.rand(x.shape, device=x.device) < 0.5) if self.training else x * 0.5
 
 
 def lrn(x: Tensor) -> Tensor:

@@ -21,6 +21,11 @@ from alexnet.errors import DataError, RunError
         (OSError(errno.EROFS, "x"), "the file system is read-only; write elsewhere", 1),
         (FileNotFoundError(errno.ENOENT, "No such file", "a"), "a: No such file", 1),
         (OSError("odd"), "odd", 1),
+        (
+            ModuleNotFoundError("No module named 'torch'", name="torch"),
+            "PyTorch is needed for this; install it with: pip install 'alexnet[train]'",
+            2,
+        ),
         (ZeroDivisionError(), "unexpected ZeroDivisionError (run again with --debug to see where)", 1),
     ],
 )

@@ -2,7 +2,7 @@
 
 import errno
 
-from alexnet.errors import AlexNetError
+from alexnet.errors import AlexNetError, MissingExtraError
 
 FAILED_RUN, BAD_INPUT = 1, 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -32,6 +32,8 @@ def describe_failure(error: Exception) -> tuple[str, int]:
 
 
 def _describe(error: Exception) -> tuple[str, int]:
+    if isinstance(error, ModuleNotFoundError) and error.name == "torch":
+        error = MissingExtraError("PyTorch", "train")
     if isinstance(error, AlexNetError):
         return str(error), error.exit_status
     # Usage errors: typer does not export their class, and where it lives has changed between its versions.
