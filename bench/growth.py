@@ -10,15 +10,10 @@ input_memory.py and input.py.
 from collections.abc import Callable
 from time import perf_counter
 
-import numpy as np
 import torch
 
-from alexnet.data.loader import Batch
 from alexnet.memory import keep_memory
-from alexnet.nn import InputLayer, create
-from alexnet.preprocess import Preprocessing
-from alexnet.recipes import KRIZHEVSKY_145
-from alexnet.train.loop import Trainer
+from ours import cpu_trainer, random_batch
 from record import record, spread
 
 BATCHES, CLASSES, ROUNDS = (1, 8, 32, 128, 256), (10, 100, 1000, 10000), 3
@@ -27,18 +22,7 @@ BATCH_SIZE, NUM_CLASSES = 128, 1000
 
 def training(batch_size: int, num_classes: int) -> Callable[[int], None]:
     """One step of a net of its own."""
-    trainer = Trainer(
-        create("krizhevsky-145", num_classes=num_classes, seed=0),
-        KRIZHEVSKY_145,
-        InputLayer(Preprocessing(mean=(127.0, 119.0, 105.0))),
-        device=torch.device("cpu"),
-        dtype=torch.bfloat16,
-        seed=0,
-        total_steps=1000,
-    )
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (batch_size, 224, 224, 3), np.uint8).transpose(0, 3, 1, 2)
-    batch = Batch(images, rng.integers(0, num_classes, batch_size), None, np.arange(batch_size))
+    trainer, batch = cpu_trainer(num_classes=num_classes), random_batch(batch_size, num_classes)
 
     def step(number: int) -> None:
         trainer.step(batch, number)

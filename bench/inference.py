@@ -38,7 +38,7 @@ from alexnet.nn import create
 from alexnet.predict import Classifier
 from alexnet.preprocess import Preprocessing, extract_views, normalize
 from alexnet.weights import Weights, find_weights
-from record import record
+from record import record, spread
 
 NETS = ("one-weird-trick", "krizhevsky-145")
 BATCH_SIZES = (1, 128)
@@ -195,7 +195,7 @@ def report(title: str, rates: dict[str, list[float]]) -> dict[str, Any]:
     for name, peer in PEERS.items():
         found = np.array(rates[name])
         ratios = found / np.array(rates[peer])
-        figures[name] = {"images_per_second": spread(found), "peer": peer, "ratio": spread(ratios)}
+        figures[name] = {"images_per_second": spread(found.tolist()), "peer": peer, "ratio": spread(ratios.tolist())}
         print(
             f"{name:24} {np.median(found):8.1f} ({found.min():.0f} to {found.max():.0f})   "
             f"{np.median(ratios):5.2f} ({ratios.min():.2f} to {ratios.max():.2f}) x {peer}"
@@ -248,11 +248,6 @@ def photo() -> bytes:
     file = BytesIO()
     Image.fromarray(canvases(1, 0)[0].transpose(1, 2, 0)).resize((500, 375)).save(file, "jpeg")
     return file.getvalue()
-
-
-def spread(values: NDArray[np.float64]) -> list[float]:
-    """Median, least, most."""
-    return [round(float(each), 3) for each in (np.median(values), values.min(), values.max())]
 
 
 if __name__ == "__main__":

@@ -47,26 +47,14 @@ class Cost(NamedTuple):
 def measure(data: str, rounds: int, workers: int) -> None:
     """Print, as JSON, what `report` shows: lists over the rounds."""
     import numpy as np
-    import torch
 
     from alexnet.data.datasets import open_data
     from alexnet.data.loader import Batch, LoaderOptions, TrainLoader
     from alexnet.memory import keep_memory
-    from alexnet.nn import InputLayer, create
-    from alexnet.preprocess import Preprocessing
-    from alexnet.recipes import KRIZHEVSKY_145
-    from alexnet.train.loop import Trainer
+    from ours import cpu_trainer
 
     keep_memory()
-    trainer = Trainer(
-        create("krizhevsky-145", num_classes=1000, seed=0),
-        KRIZHEVSKY_145,
-        InputLayer(Preprocessing(mean=(127.0, 119.0, 105.0))),
-        device=torch.device("cpu"),
-        dtype=torch.bfloat16,
-        seed=0,
-        total_steps=1000,
-    )
+    trainer = cpu_trainer()
     options = LoaderOptions(
         batch_size=BATCH_SIZE,
         resize=256,

@@ -65,27 +65,12 @@ def time_steps(step: Any) -> float:
 
 
 def ours(net: str, precision: str) -> float:
-    import numpy as np
     import torch
 
-    from alexnet.data.loader import Batch
-    from alexnet.nn import InputLayer, create
-    from alexnet.preprocess import Preprocessing
-    from alexnet.recipes import KRIZHEVSKY_145
-    from alexnet.train.loop import Trainer
+    from ours import cpu_trainer, random_batch
 
-    trainer = Trainer(
-        create(net, num_classes=1000, seed=0),
-        KRIZHEVSKY_145,
-        InputLayer(Preprocessing(mean=(127.0, 119.0, 105.0))),
-        device=torch.device("cpu"),
-        dtype=torch.bfloat16 if precision == "bf16" else torch.float32,
-        seed=0,
-        total_steps=1000,
-    )
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (BATCH_SIZE, 3, 224, 224), np.uint8)
-    batch = Batch(images, rng.integers(0, 1000, BATCH_SIZE), None, np.arange(BATCH_SIZE))
+    trainer = cpu_trainer(net, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    batch = random_batch(BATCH_SIZE)
     return time_steps(lambda number: trainer.step(batch, number))
 
 

@@ -43,8 +43,8 @@ def test_without_affinity_all_cores_count_and_one_at_least(
         ({"": "max 100000"}, 64),
         ({"": "150000 100000"}, 2),
         ({"": "1000 100000"}, 1),
-        ({"": "max 100000", "work": "400000 100000", "work/job": "max 100000"}, 4),
-        ({"work": "9900000 100000", "elsewhere": "100000 100000"}, 64),
+        ({"": "max 100000", "batch": "400000 100000", "batch/job": "max 100000"}, 4),
+        ({"batch": "9900000 100000", "elsewhere": "100000 100000"}, 64),
     ],
 )
 def test_a_container_may_use_what_its_groups_grant(
@@ -53,7 +53,7 @@ def test_a_container_may_use_what_its_groups_grant(
     for group, quota in quotas.items():
         (tmp_path / group).mkdir(exist_ok=True)
         (tmp_path / group / "cpu.max").write_text(f"{quota}\n")
-    (tmp_path / "own").write_text("4:memory:/other\n0::/work/job\n")
+    (tmp_path / "own").write_text("4:memory:/other\n0::/batch/job\n")
     monkeypatch.setattr(cores, "_GROUPS", tmp_path)
     monkeypatch.setattr(cores, "_OWN_GROUP", tmp_path / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)

@@ -23,11 +23,10 @@ from alexnet.interop.onnx import Graph
 from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
-from alexnet.weights.catalog import files_of
+from alexnet.weights.catalog import SUFFIXES, files_of
 from alexnet.weights.probe import all_tensors
 
 TENSORS_ONLY = "safetensors"
-SUFFIXES = {TENSORS_ONLY: ".safetensors", "onnx": ".onnx", "openvino": ".xml"}
 
 CALIBRATION_IMAGES = 256  # ours
 _CALIBRATION_BATCH = 32

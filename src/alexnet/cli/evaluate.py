@@ -40,11 +40,10 @@ def evaluate(
     from alexnet.evaluate import evaluate as measure
     from alexnet.memory import keep_memory
     from alexnet.predict import load
-    from alexnet.weights.catalog import RUN_FILE
-    from alexnet.weights.listing import SUFFIXES
+    from alexnet.weights.catalog import RUN_FILE, SUFFIXES
 
     keep_memory()
-    if (Path(data) / RUN_FILE).is_file() or data.endswith(SUFFIXES):
+    if (Path(data) / RUN_FILE).is_file() or data.endswith(tuple(SUFFIXES.values())):
         raise InputError(f"{data} is weights; DATA comes first: alexnet evaluate DATA --weights W...")
     found = open_data(data, ground_truth, class_order)
     names = (split,) if split else MEASURED_ON

@@ -1,7 +1,7 @@
 """Ways to run a net, behind one small protocol: uint8 crops in, float32 arrays out."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple, Protocol, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.arch.layers import feature_row
+from alexnet.arch.spec import Spec
 from alexnet.errors import InputError, MissingExtraError, UnknownNameError
 from alexnet.weights import Weights
 
@@ -110,16 +112,28 @@ def choose_reference() -> str:
     return next((name for name in reversed(ENGINES) if is_installed(ENGINES[name].package)), "onnxruntime")
 
 
-def only_cpu_and_float32(product: str, device: str, precision: Precision) -> None:
-    """Refuse what an engine for the CPU in float32 has not.
+def only_cpu(product: str, device: str) -> None:
+    """Refuse what an engine for the CPU has not.
 
     Raises:
-        InputError: another device or precision was asked for.
+        InputError: another device was asked for.
     """
     if device not in (AUTO, CPU):
         raise InputError(f"{product} runs on the CPU here, not on {device!r}; use --engine torch")
-    if precision not in ("auto", "fp32"):
-        raise InputError(f"{product} computes in fp32 here, not in {precision}; use --engine openvino or torch")
+
+
+def features_by_rows(
+    spec: Spec, layers: Sequence[str], outputs_of: Callable[[tuple[str, ...]], Sequence[NDArray[np.float32]]]
+) -> Features:
+    """What layers stand for, by their names; `outputs_of` gives the outputs of rows, each of which is asked for once.
+
+    Raises:
+        UnknownNameError: no such layer.
+    """
+    row_of = {layer: feature_row(spec, layer) for layer in layers}
+    rows = tuple(dict.fromkeys(row_of.values()))
+    found = dict(zip(rows, outputs_of(rows), strict=True))
+    return {layer: found[row] for layer, row in row_of.items()}
 
 
 def is_installed(package: str) -> bool:

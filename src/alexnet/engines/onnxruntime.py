@@ -12,10 +12,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
-from alexnet.arch.layers import feature_row
 from alexnet.cores import usable_cores
-from alexnet.engines import Features, Precision, only_cpu_and_float32
-from alexnet.errors import RunError, WeightsError
+from alexnet.engines import Features, Precision, features_by_rows, only_cpu
+from alexnet.errors import InputError, RunError, WeightsError
 from alexnet.export.onnx import IMAGES, LOGITS, uint8_graph, with_outputs
 from alexnet.interop.onnx import Graph, Place, write_graph
 from alexnet.weights import Weights
@@ -41,7 +40,9 @@ class OnnxRuntimeEngine:
     def __init__(
         self, weights: Weights, device: str = "auto", precision: Precision = "auto", *, as_stored: bool = False
     ) -> None:
-        only_cpu_and_float32("ONNX Runtime", device, precision)
+        only_cpu("ONNX Runtime", device)
+        if precision not in ("auto", "fp32"):
+            raise InputError(f"ONNX Runtime computes in fp32 here, not in {precision}; use --engine openvino or torch")
         self._weights = weights
         self._graph = uint8_graph(weights, own_lrn=False, as_stored=as_stored)
         self._sessions: dict[tuple[str, ...], Any] = {}
@@ -53,10 +54,7 @@ class OnnxRuntimeEngine:
 
     def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> Features:
         """uint8 (N, 3, crop, crop) to float32 (N, ...) by layer."""
-        rows = {layer: feature_row(self._weights.spec, layer) for layer in layers}
-        outputs = tuple(dict.fromkeys(rows.values()))
-        found = dict(zip(outputs, self._run(outputs, images), strict=True))
-        return {layer: found[row] for layer, row in rows.items()}
+        return features_by_rows(self._weights.spec, layers, lambda rows: self._run(rows, images))
 
     def _run(self, outputs: tuple[str, ...], images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         if outputs not in self._sessions:

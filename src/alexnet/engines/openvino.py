@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.arch.layers import feature_row
 from alexnet.cores import usable_cores
-from alexnet.engines import AUTO, CPU, Features, Precision
+from alexnet.engines import AUTO, Features, Precision, features_by_rows, only_cpu
 from alexnet.engines.signals import kept_signal_stack
 from alexnet.errors import InputError, RunError, WeightsError
 from alexnet.export.onnx import IMAGES, LOGITS, preprocessing_graph, uint8_graph, with_outputs
@@ -45,8 +44,7 @@ class OpenVINOEngine:
     name = "openvino"
 
     def __init__(self, weights: Weights, device: str = AUTO, precision: Precision = "auto") -> None:
-        if device not in (AUTO, CPU):
-            raise InputError(f"OpenVINO runs on the CPU here, not on {device!r}; use --engine torch")
+        only_cpu("OpenVINO", device)
         self._weights, self._lock = weights, Lock()
         self._core = load_openvino().Core()
         self._settings = _settings(self._core, precision)
@@ -63,10 +61,7 @@ class OpenVINOEngine:
         Raises:
             InputError: a layer that an OpenVINO file leaves out, because its logits do not need it.
         """
-        rows = {layer: feature_row(self._weights.spec, layer) for layer in layers}
-        names = tuple(dict.fromkeys(rows.values()))
-        found = dict(zip(names, self._run(names, images), strict=True))
-        return {layer: found[row] for layer, row in rows.items()}
+        return features_by_rows(self._weights.spec, layers, lambda rows: self._run(rows, images))
 
     def _run(self, names: tuple[str, ...], images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         if not len(images):  # which it has no shapes for

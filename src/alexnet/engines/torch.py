@@ -49,8 +49,8 @@ class TorchEngine:
 
     def _normalized(self, images: NDArray[np.uint8]) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-        normalized: Tensor = self._input(pixels.contiguous(memory_format=torch.channels_last))
-        return normalized.to(self._dtype)
+        normalized: Tensor = self._input(pixels.contiguous(memory_format=torch.channels_last), dtype=self._dtype)
+        return normalized
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.library import custom_op
 
 from alexnet.nn import fused
-from alexnet.nn.fused import Window, power
+from alexnet.nn.formula import Window, normalized, power
 from alexnet.nn.native import kernels_for
 from alexnet.nn.transformed import is_transformed
 
@@ -23,9 +23,9 @@ Operator = Callable[..., Tensor]
 
 
 def normalize(x: Tensor, window: Window, k: float, beta: float) -> Tensor:
-    """x * (k + window(x^2))^-beta in differentiable operations, which compilers fuse and exporters know."""
+    """The formula in the dtype of `x`, whatever autocast says: differentiable, and known to compilers and exporters."""
     with torch.autocast(x.device.type, enabled=False):
-        return x * power(window(x * x) + k, beta)
+        return normalized(x, window, k, beta)
 
 
 def wants_formula(x: Tensor) -> bool:

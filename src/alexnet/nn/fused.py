@@ -14,9 +14,10 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from alexnet.nn.formula import Window, normalized, power
+
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-Window = Callable[[Tensor], Tensor]
 
 SWITCH = "ALEXNET_COMPILE"  # 0 turns compilers off, here and in training
 
@@ -64,27 +65,15 @@ class FirstOf(Generic[Arguments, Result]):
         return self._plain(*arguments, **named)
 
 
-def power(base: Tensor, beta: float) -> Tensor:
-    """base^-beta; the 0.75 of every known net as two square roots, several times faster than pow."""
-    if beta != 0.75:
-        return base.pow(-beta)
-    root = base.rsqrt()
-    return root * root.sqrt()
-
-
 def forward(x: Tensor, window: Window, k: float, beta: float) -> Tensor:
     """x * (k + window(x^2))^-beta."""
-    return _run(_normalized, x, window, k, beta)
+    return _run(normalized, x, window, k, beta)
 
 
 def backward(grad: Tensor, x: Tensor, window: Window, adjoint: Window, k: float, beta: float) -> Tensor:
     """dL/dx of it; `grad` is dL/dy, laid out like `x`."""
     shares = _run(_shares, grad, x, window, k, beta)
     return _run(_gradient, shares, grad, x, window, adjoint, k, beta)
-
-
-def _normalized(x: Tensor, window: Window, k: float, beta: float) -> Tensor:
-    return x * power(window(x * x) + k, beta)
 
 
 def _shares(grad: Tensor, x: Tensor, window: Window, k: float, beta: float) -> Tensor:

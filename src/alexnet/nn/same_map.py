@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alexnet.nn.divisive import define_norm, normalize, wants_formula
-from alexnet.nn.fused import Window
+from alexnet.nn.formula import Window
 
 
 class SameMapNorm(nn.Module):

@@ -6,7 +6,7 @@ from pathlib import Path
 from alexnet.errors import WeightsError
 from alexnet.weights.files import Header, Weights, read_header, read_weights
 from alexnet.weights.onnx import read_onnx_header, read_onnx_weights
-from alexnet.weights.openvino import BIN, read_openvino_header, read_openvino_weights
+from alexnet.weights.openvino import BIN, XML, read_openvino_header, read_openvino_weights
 
 RUN_FILE = "run.json"
 IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
@@ -19,6 +19,8 @@ READERS: Mapping[str, tuple[Callable[[Path], Weights], Callable[[Path], Header]]
     "onnx": (read_onnx_weights, read_onnx_header),
     "openvino": (read_openvino_weights, read_openvino_header),
 }
+
+SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": XML}  # that files are given; not believed
 
 # First bytes of files that people call weights. Two are protobuf: field 1 of an ONNX model is a number, of a Caffe
 # net its name.

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from alexnet.errors import WeightsError
-from alexnet.weights.catalog import IN_RUN_FOLDER, RUN_FILE, files_of, find_header
+from alexnet.weights.catalog import IN_RUN_FOLDER, RUN_FILE, SUFFIXES, files_of, find_header
 
-SUFFIXES = (".safetensors", ".onnx", ".xml")
 NO_WEIGHTS_YET = "no weights yet"
 
 
@@ -43,7 +42,7 @@ def list_weights(places: Sequence[str | Path]) -> list[Entry]:
 def _entries(place: Path) -> Iterator[Entry]:
     if not place.exists():
         raise WeightsError(
-            f"nothing at {str(place)!r}: give run folders, folders of runs, or {', '.join(SUFFIXES)} files"
+            f"nothing at {str(place)!r}: give run folders, folders of runs, or {', '.join(SUFFIXES.values())} files"
         )
     if not place.is_dir():
         yield _entry(place, place, "file")
@@ -55,7 +54,9 @@ def _entries(place: Path) -> Iterator[Entry]:
 
 
 def _is_weights(path: Path) -> bool:
-    return (path / RUN_FILE).is_file() or (path.suffix in SUFFIXES and path.is_file() and not path.name.startswith("."))
+    return (path / RUN_FILE).is_file() or (
+        path.suffix in SUFFIXES.values() and path.is_file() and not path.name.startswith(".")
+    )
 
 
 def _run(folder: Path) -> Entry:
