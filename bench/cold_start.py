@@ -1,6 +1,6 @@
 """How much disk, time and memory does the first prediction of a small install take, beside bare ONNX Runtime?
 
-    .venv/bin/python bench/cold_start.py [PHOTOS]
+    .venv/bin/python bench/cold_start.py [PHOTOS]      a fresh venv and some five minutes
 
 A fresh venv gets the package with its onnx extra and nothing else. Then `alexnet predict photo.jpg` and a script of a
 dozen lines that does the same with ONNX Runtime, NumPy and Pillow alone take turns, each in a process of its own. The

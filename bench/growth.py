@@ -13,7 +13,8 @@ from time import perf_counter
 import torch
 
 from alexnet.memory import keep_memory
-from ours import cpu_trainer, random_batch
+from alexnet.nn import create
+from ours import NET, random_batch, trainer_of
 from record import record, spread
 
 BATCHES, CLASSES, ROUNDS = (1, 8, 32, 128, 256), (10, 100, 1000, 10000), 3
@@ -22,7 +23,7 @@ BATCH_SIZE, NUM_CLASSES = 128, 1000
 
 def training(batch_size: int, num_classes: int) -> Callable[[int], None]:
     """One step of a net of its own."""
-    trainer, batch = cpu_trainer(num_classes=num_classes), random_batch(batch_size, num_classes)
+    trainer, batch = trainer_of(create(NET, num_classes=num_classes, seed=0)), random_batch(batch_size, num_classes)
 
     def step(number: int) -> None:
         trainer.step(batch, number)

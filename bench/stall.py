@@ -51,10 +51,11 @@ def measure(data: str, rounds: int, workers: int) -> None:
     from alexnet.data.datasets import open_data
     from alexnet.data.loader import Batch, LoaderOptions, TrainLoader
     from alexnet.memory import keep_memory
-    from ours import cpu_trainer
+    from alexnet.nn import create
+    from ours import NET, trainer_of
 
     keep_memory()
-    trainer = cpu_trainer()
+    trainer = trainer_of(create(NET, seed=0))
     options = LoaderOptions(
         batch_size=BATCH_SIZE,
         resize=256,

@@ -67,9 +67,10 @@ def time_steps(step: Any) -> float:
 def ours(net: str, precision: str) -> float:
     import torch
 
-    from ours import cpu_trainer, random_batch
+    from alexnet.nn import create
+    from ours import random_batch, trainer_of
 
-    trainer = cpu_trainer(net, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    trainer = trainer_of(create(net, seed=0), dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
     batch = random_batch(BATCH_SIZE)
     return time_steps(lambda number: trainer.step(batch, number))
 
@@ -84,12 +85,12 @@ def twin(precision: str, compiled: bool) -> float:
     net = stock_krizhevsky_145().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = torch.compile(net) if compiled else net
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
-    images = torch.randint(0, 256, (BATCH_SIZE, 3, 224, 224), dtype=torch.uint8)
+    images = torch.randint(0, 256, (BATCH_SIZE, 224, 224, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
     labels = torch.randint(0, 1000, (BATCH_SIZE,))
     mean = torch.tensor([127.0, 119.0, 105.0]).view(1, 3, 1, 1)
 
     def step(_: int) -> None:
-        x = (images.float() - mean).contiguous(memory_format=torch.channels_last)
+        x = images.float() - mean  # channels-last, as the images are
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             logits = run(x)
         F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
@@ -101,12 +102,9 @@ def twin(precision: str, compiled: bool) -> float:
 
 def peak(net: str, product: str) -> float:
     """Images a second, if a step were its multiply-adds alone at the best rate of any product."""
-    from alexnet.arch import find
-    from alexnet.arch.shapes import measure
+    from roofs import training_flops
 
-    rows = [shape for shape in measure(find(net)) if shape.macs]
-    flop = 2 * (3 * sum(shape.macs for shape in rows) - rows[0].macs)  # the first row's input needs no gradient
-    return (best_of_matrices() if product == "matrices" else best_of_convolutions()) / flop
+    return (best_of_matrices() if product == "matrices" else best_of_convolutions()) / training_flops(net)
 
 
 def best_of_matrices() -> float:

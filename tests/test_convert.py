@@ -69,8 +69,20 @@ def test_int8_drops_what_is_of_the_float32_net(source: Path, photos: Path, tmp_p
     assert len(found) == 5
 
 
+def test_leaving_int8_is_said_and_doing_it_twice_is_refused(source: Path, photos: Path, tmp_path: Path) -> None:
+    collection, int8 = open_collection([str(photos)]), tmp_path / "net.onnx"
+    convert(source, int8, calibration=collection)
+    for name in ("back.safetensors", "back.onnx"):
+        done = convert(int8, tmp_path / name)
+        assert done.dropped == ("int8",)
+        assert done.largest_difference <= 0.2 * done.largest_logit
+    with pytest.raises(InputError, match=r"net\.onnx is int8 already; convert the float32 weights"):
+        convert(int8, tmp_path / "twice.onnx", calibration=collection)
+    assert not (tmp_path / "twice.onnx").exists()
+
+
 def test_a_format_may_be_said_where_the_suffix_does_not(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"net\.bin: its suffix says no format; say it with --to safetensors, onnx"):
+    with pytest.raises(InputError, match=r"net\.bin: its suffix says no format; end it in \.safetensors, \.onnx"):
         convert(source, tmp_path / "net.bin")
     assert convert(source, tmp_path / "net.bin", "onnx").format == "onnx"
     with pytest.raises(UnknownNameError, match="unknown format 'onxx'; did you mean onnx"):
@@ -84,7 +96,7 @@ def test_a_file_without_a_graph_has_no_input_of_its_own(source: Path, tmp_path: 
 
 
 def test_damaged_weights_and_missing_folders_leave_nothing(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere; make it"):
         convert(source, tmp_path / "nowhere/net.onnx")
     source.write_bytes(source.read_bytes()[:-1])
     with pytest.raises(WeightsError):

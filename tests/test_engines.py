@@ -102,6 +102,15 @@ def test_auto_takes_torch_for_an_accelerator(installed: Callable[..., None], mon
     assert choose_engine() == "onnxruntime"
 
 
+def test_auto_takes_none_that_lacks_the_precision(installed: Callable[..., None]) -> None:
+    installed("torch", "onnxruntime")
+    assert choose_engine("cpu", "bf16") == "torch"
+    installed("onnxruntime")
+    assert choose_engine("cpu", "fp32") == "onnxruntime"
+    with pytest.raises(MissingExtraError, match=r"OpenVINO .* for bf16 .*alexnet\[openvino\]"):
+        choose_engine("cpu", "bf16")
+
+
 def test_without_any_engine_the_smallest_is_named(installed: Callable[..., None]) -> None:
     installed()
     with pytest.raises(MissingExtraError, match=r"ONNX Runtime .*alexnet\[onnx\]"):

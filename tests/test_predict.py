@@ -82,6 +82,8 @@ def test_bad_arguments_are_refused(classifier: Classifier, tiny_weights: Weights
         classifier.predict(picture(), top=0)
     with pytest.raises(InputError, match="views is center or ten"):
         classifier.predict(picture(), views="twelve")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="one at a time; not list"):
+        classifier.predict([picture(), picture()])  # type: ignore[arg-type]
     with pytest.raises(WeightsError):
         load("nowhere")
     with pytest.raises(UnknownNameError):

@@ -25,8 +25,10 @@ from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
 from alexnet.weights.catalog import SUFFIXES, files_of
 from alexnet.weights.probe import all_tensors
+from alexnet.weights.stored import is_quantized
 
 TENSORS_ONLY = "safetensors"
+INT8 = "int8"
 
 CALIBRATION_IMAGES = 256  # ours
 _CALIBRATION_BATCH = 32
@@ -34,7 +36,8 @@ _CALIBRATION_BATCH = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
-    """What became of a file of weights. `mapped`, `dropped`: its parts that are in the new file, and that are not.
+    """What became of a file of weights. `mapped`, `dropped`: its parts that are in the new file, and that are not;
+    `int8` is one: a quantized net's products of 8 bits, which as float32 are lost.
 
     `largest_difference`: between the logits of the two for the probe image, each run from its own file;
     `largest_logit`: of the old one, to judge that by.
@@ -65,10 +68,11 @@ def convert(
     weights are then int8. `progress` is called with the number of images of each batch of these.
 
     Raises:
-        InputError: a suffix that says nothing, or settings that the format has no room for.
+        InputError: a suffix that says nothing, no such folder, settings that the format has no room for, or weights
+            to quantize that are quantized already.
         WeightsError: no weights at `source`, or damaged ones.
         MissingExtraError: no engine is installed that could run them.
-        OSError: the folder is missing or read-only, or the disk is full.
+        OSError: the folder is read-only, or the disk is full.
     """
     destination = Path(destination)
     form = to or _form_of(destination)
@@ -76,7 +80,11 @@ def convert(
         raise UnknownNameError("format", form, SUFFIXES)
     if form == TENSORS_ONLY and (uint8_input or calibration):
         raise InputError("a .safetensors file holds no graph; uint8 input and int8 are for .onnx and .xml")
+    if not destination.parent.is_dir():
+        raise InputError(f"{destination}: there is no folder {destination.parent}; make it, or write elsewhere")
     weights = find_weights(source)
+    if calibration and is_quantized(weights.tensors):
+        raise InputError(f"{source} is int8 already; convert the float32 weights that it was made from")
     held, expected = _parts(weights), probe_logits(weights)
     if form == TENSORS_ONLY:
         save_weights(destination, weights)
@@ -105,7 +113,7 @@ def _form_of(path: Path) -> str:
     for form, suffix in SUFFIXES.items():
         if path.suffix == suffix:
             return form
-    raise InputError(f"{path}: its suffix says no format; say it with --to {', '.join(SUFFIXES)}")
+    raise InputError(f"{path}: its suffix says no format; end it in {', '.join(SUFFIXES.values())}, or say --to")
 
 
 def _save_graph(form: str, path: Path, graph: Graph) -> None:
@@ -132,7 +140,8 @@ def _logits(form: str, written: Weights) -> NDArray[np.float32]:
 def _parts(weights: Weights) -> tuple[str, ...]:
     """The tensors, and of what may travel with them that which is there."""
     travelling = ("recipe", "errors", "probe")
-    return (*all_tensors(weights), *(part for part in travelling if getattr(weights, part)))
+    parts = (*all_tensors(weights), *(part for part in travelling if getattr(weights, part)))
+    return (*parts, INT8) if is_quantized(weights.tensors) else parts
 
 
 def _crops(

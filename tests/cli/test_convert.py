@@ -45,7 +45,7 @@ def test_an_onnx_file_is_weights_for_every_verb(run, weights_file: Path, photos:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["net.bin"], "say it with --to"),
+        (["net.bin"], "end it in .safetensors, .onnx, .xml, or say --to"),
         (["net.onnx", "--int8"], "--int8 and --calibrate DATA belong together"),
         (["net.onnx", "--calibrate", "digits"], "--int8 and --calibrate DATA belong together"),
         (["net.onnx", "--to", "word"], "'word' is not one of"),
@@ -63,7 +63,22 @@ def test_what_cannot_be_done_is_one_line(
 
 
 def test_a_missing_folder_is_named(run, weights_file: Path, tmp_path: Path) -> None:
-    assert "nowhere" in run("convert", weights_file, tmp_path / "nowhere/net.onnx").error
+    finished = run("convert", weights_file, tmp_path / "nowhere/net.onnx")
+    assert finished.status == 2
+    assert finished.error.endswith(f"there is no folder {tmp_path / 'nowhere'}; make it, or write elsewhere")
+
+
+def test_both_files_of_openvino_are_named(run, weights_file: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    shown = run("convert", weights_file, tmp_path / "net.xml").stdout
+    assert f"{tmp_path / 'net.xml'} and {tmp_path / 'net.bin'}: openvino, " in shown
+
+
+def test_a_calibration_by_a_few_images_is_said(run, weights_file: Path, photos: Path, tmp_path: Path) -> None:
+    photo = next(photos.rglob("*.png"))
+    finished = run("convert", weights_file, tmp_path / "net.onnx", "--int8", "--calibrate", photo.parent)
+    assert finished.status == 0
+    assert "images to calibrate on; give 256 of the kind that will come" in finished.stderr
 
 
 def test_precisions_that_an_engine_has_not_are_one_line(run, weights_file: Path, photos: Path) -> None:

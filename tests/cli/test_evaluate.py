@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
@@ -17,6 +18,19 @@ def test_json_has_exactly_the_published_keys(run, photos: Path, weights_file: Pa
 
 def test_the_validation_split_is_the_default(run, photos: Path, weights_file: Path) -> None:
     assert run("evaluate", photos, "--weights", weights_file, "--json").json["split"] == "val"
+
+
+def test_data_that_hold_nothing_out_ask_for_a_split(run, photos: Path, weights_file: Path) -> None:
+    for split in ("val", "test"):
+        rmtree(photos / split, ignore_errors=True)
+    for path in photos.rglob("*.png"):
+        if path.name != "0.png":
+            path.unlink()
+    finished = run("evaluate", photos, "--weights", weights_file)
+    assert (finished.status, finished.error) == (
+        2,
+        "photos holds no images out; measure on those there are: --split train",
+    )
 
 
 @pytest.mark.parametrize("spelling", [["--weights", "W", "W"], ["--weights", "W", "--weights", "W"]])

@@ -156,6 +156,16 @@ def test_a_model_that_openvino_refuses_is_one_line(tmp_path: Path, tiny_weights:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_a_graph_of_other_images_is_one_line(tmp_path: Path, tiny_weights: Weights, images: np.ndarray) -> None:
+    path = tmp_path / "net.xml"
+    save_openvino(path, tiny_weights, uint8_input=True)
+    text = path.read_text()
+    assert 'shape="?,3,12,12"' in text
+    path.write_text(text.replace('shape="?,3,12,12"', 'shape="?,3,?,?"'))
+    with pytest.raises(WeightsError, match=r"takes no images of \(N, 3, 12, 12\)"):
+        OpenVINOEngine(find_weights(path)).logits(images)
+
+
 def test_a_name_that_is_not_utf8_will_do(tmp_path: Path, tiny_weights: Weights, images: np.ndarray) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.xml"))
     save_openvino(path, tiny_weights)

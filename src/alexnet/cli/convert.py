@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = "runs/my-run my-net.onnx"
 
+FEW_IMAGES = 32  # ours: of fewer, the largest value of a layer is a matter of chance
+
 
 def convert(
     source: Annotated[str, typer.Argument(help="A run folder or a file of weights.", metavar="SRC")],
@@ -46,6 +48,8 @@ def convert(
     else:
         collection = open_collection([calibrate])
         count = min(CALIBRATION_IMAGES, len(collection.images))
+        if count < FEW_IMAGES:
+            say(f"{calibrate}: {count} images to calibrate on; give {CALIBRATION_IMAGES} of the kind that will come")
         with progress("calibrate", count, "images") as advance:
             done = write(
                 source,
@@ -63,7 +67,10 @@ def convert(
 
 
 def _print_converted(done: "Converted", destination: Path) -> None:
+    from alexnet.weights.catalog import files_of
+
     print(f"mapped   {', '.join(done.mapped)}")
     print(f"dropped  {', '.join(done.dropped) or 'nothing'}")
     print(f"logits of the probe image differ by {done.largest_difference:.2g} at most, of {done.largest_logit:.2g}")
-    print(f"{destination}: {done.format}, {done.bytes / 1e6:,.1f} MB")
+    files = " and ".join(map(str, files_of(destination)))
+    print(f"{files}: {done.format}, {done.bytes / 1e6:,.1f} MB")

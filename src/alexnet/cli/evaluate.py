@@ -47,6 +47,9 @@ def evaluate(
         raise InputError(f"{data} is weights; DATA comes first: alexnet evaluate DATA --weights W...")
     found = open_data(data, ground_truth, class_order)
     names = (split,) if split else MEASURED_ON
+    if found.splits.keys().isdisjoint(names) and not split:
+        there = next(iter(found.splits))
+        raise InputError(f"{found.name} holds no images out; measure on those there are: --split {there}")
     images = found.split(*names)
     name = next(name for name in names if name in found.splits)
     classifiers = [load(where, engine, precision=precision) for where in (*weights, *(more_weights or ()))]

@@ -45,7 +45,7 @@ def _describe(error: Exception) -> tuple[str, int]:
         exit_status = BAD_INPUT if error.errno in _OF_THE_INPUT else FAILED_RUN
         return f"{error.filename}: {reason}" if error.filename else reason, exit_status
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _OUT_OF_MEMORY):
-        return "this does not fit in memory; give a smaller --batch-size, or a smaller net", FAILED_RUN
+        return "this does not fit in memory; use a smaller --batch-size, fewer images, or a smaller net", FAILED_RUN
     what = f"{type(error).__name__}: {error}".rstrip(": ")
     return f"unexpected {what} (run again with --debug to see where)", FAILED_RUN
 

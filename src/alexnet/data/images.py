@@ -58,6 +58,7 @@ def open_image(source: str | Path | bytes | BinaryIO | Image.Image, name: str | 
 
     Raises:
         ImageError: missing, empty, truncated, not an image, or of more pixels than Pillow's limit against bombs.
+        TypeError: `source` is something else.
     """
     match source:
         case Image.Image():
@@ -66,8 +67,11 @@ def open_image(source: str | Path | bytes | BinaryIO | Image.Image, name: str | 
             return _decode(BytesIO(source), name or "image")
         case str() | Path():
             return _open_path(Path(source), name or str(source))
-        case _:
+        case _ if hasattr(source, "read"):
             return _decode(BytesIO(source.read()), name or str(getattr(source, "name", "image")))
+        case _:
+            kind = type(source).__name__
+            raise TypeError(f"an image is a path, bytes, an open file or a PIL image, one at a time; not {kind}")
 
 
 def read_file(path: Path, name: str | None = None) -> bytes:

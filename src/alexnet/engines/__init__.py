@@ -78,7 +78,7 @@ def open_engine(name: str, weights: Weights, device: str = AUTO, precision: Prec
         MissingExtraError: what the engine runs on is not installed.
         InputError: the engine knows no such device or precision.
     """
-    name = choose_engine(device) if name == AUTO else name
+    name = choose_engine(device, precision) if name == AUTO else name
     if name not in ENGINES:
         raise UnknownNameError("engine", name, [AUTO, *ENGINES])
     if precision not in (precisions := get_args(Precision)):
@@ -93,17 +93,20 @@ def open_engine(name: str, weights: Weights, device: str = AUTO, precision: Prec
     return cast(Engine, getattr(module, home.class_name)(weights, device, precision))
 
 
-def choose_engine(device: str = AUTO) -> str:
+def choose_engine(device: str = AUTO, precision: Precision = "auto") -> str:
     """The engine that `auto` stands for here.
 
     Raises:
-        MissingExtraError: none is installed.
+        MissingExtraError: none is installed that has the precision.
     """
     if device not in (AUTO, CPU) or (device == AUTO and is_installed("torch") and _has_accelerator()):
         return "torch"
-    for name, home in ENGINES.items():
-        if is_installed(home.package):
+    able = [name for name in ENGINES if precision != "bf16" or (name, precision) in TOLERANCES]
+    for name in able:
+        if is_installed(ENGINES[name].package):
             return name
+    if precision == "bf16":
+        raise MissingExtraError("OpenVINO (or PyTorch) for bf16", ENGINES["openvino"].extra)
     raise MissingExtraError("An engine (ONNX Runtime is the smallest)", ENGINES["onnxruntime"].extra)
 
 

@@ -18,7 +18,7 @@ from alexnet.errors import InputError, RunError, WeightsError
 from alexnet.export.onnx import IMAGES, LOGITS, uint8_graph, with_outputs
 from alexnet.interop.onnx import Graph, Place, write_graph
 from alexnet.weights import Weights
-from alexnet.weights.stored import MappedFile, StoredTensors
+from alexnet.weights.stored import MappedFile, StoredTensors, is_quantized
 
 _LARGE = 4096  # bytes. Ours: what is smaller the runtime may want to look at when it makes its plan (shapes, numbers)
 _ERRORS_ONLY = 3
@@ -80,9 +80,8 @@ def open_session(graph: Graph, weights: Weights) -> Any:
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = usable_cores()
     tensors = weights.tensors
-    is_quantized = isinstance(tensors, StoredTensors) and tensors.is_quantized
     # Packed anew, float32 takes its memory twice and one image no less time; int8 is seven times slower unpacked.
-    options.add_session_config_entry("session.disable_prepacking", "0" if is_quantized else "1")
+    options.add_session_config_entry("session.disable_prepacking", "0" if is_quantized(tensors) else "1")
     places: dict[str, Place] = {}
     if isinstance(tensors, StoredTensors) and _is_findable(tensors.file):
         file = tensors.file

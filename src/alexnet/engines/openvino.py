@@ -102,8 +102,15 @@ class OpenVINOEngine:
 
 
 def _of_uint8(model: Any, weights: Weights) -> Any:
-    """A file's model that takes uint8 crops: by itself, or with the preprocessing before it."""
-    (images,) = model.get_parameters()
+    """A file's model that takes uint8 crops: by itself, or with the preprocessing before it.
+
+    Raises:
+        WeightsError: it takes something else.
+    """
+    images, *others = model.get_parameters()
+    expected = [None, *weights.spec.input]
+    if others or [None if side.is_dynamic else side.get_length() for side in images.get_partial_shape()] != expected:
+        raise WeightsError(f"the graph in this file takes no images of (N, {', '.join(map(str, weights.spec.input))})")
     if images.get_element_type().to_dtype() == np.uint8:
         return model
     before = to_openvino(preprocessing_graph(weights))

@@ -33,11 +33,12 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     if name not in PRECISIONS:
         raise InputError(f"--precision {name}: choose one of {', '.join(PRECISIONS)}")
     if name == "auto":
-        return torch.bfloat16 if _fast_bf16(device) else torch.float32
+        return torch.bfloat16 if has_fast_bf16(device) else torch.float32
     return torch.bfloat16 if name == "bf16" else torch.float32
 
 
-def _fast_bf16(device: torch.device) -> bool:
+def has_fast_bf16(device: torch.device) -> bool:
+    """Does the hardware multiply bf16 faster than float32?"""
     match device.type:
         case "cuda":
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))

@@ -11,6 +11,8 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
+import torch
+
 from alexnet.atomic import remove_leftovers
 from alexnet.data.datasets import open_data
 from alexnet.errors import InputError, WeightsError
@@ -18,8 +20,10 @@ from alexnet.lock import hold
 from alexnet.memory import keep_memory
 from alexnet.nn.native import why_not
 from alexnet.train.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
+from alexnet.train.device import has_fast_bf16
 from alexnet.train.epochs import CURVES, Epochs, RunResult
 from alexnet.train.folder import begin_run, check_data, check_unused, read_run
+from alexnet.train.loop import Trainer
 from alexnet.train.observer import Observer, Printing
 from alexnet.train.options import RunOptions
 from alexnet.train.plan import Plan, make_plan
@@ -67,14 +71,17 @@ def train(
         check_unused(folder)
     beginning = kept.beginning if kept else None
     plan = make_plan(options, dataset, observer, device=device, workers=workers, beginning=beginning)
-    if plan.trainer.device.type == "cpu":
-        _say_how_fast(observer, keeps_memory)
+    _say_how_fast(observer, plan.trainer, keeps_memory)
     with _alone_in(folder), stop_requests() as stop:
         progress = _resume(plan, folder, observer) if resume else _begin(plan, folder)
         return Epochs(plan, folder, progress, observer, stop).train()
 
 
-def _say_how_fast(observer: Observer, keeps_memory: bool) -> None:
+def _say_how_fast(observer: Observer, trainer: Trainer, keeps_memory: bool) -> None:
+    if trainer.dtype == torch.bfloat16 and not has_fast_bf16(trainer.device):
+        observer.say(f"this {trainer.device.type} has no fast bf16 products; --precision fp32 may well be faster")
+    if trainer.device.type != "cpu":
+        return
     if keeps_memory:
         observer.say("memory is kept for reuse, which speeds up training on CPUs; ALEXNET_KEEP_MEMORY=0 turns it off")
     if reason := why_not():

@@ -101,3 +101,8 @@ def _dequantized(stored: NDArray[Any], scale: NDArray[np.float32] | None) -> NDA
     if scale is not None:
         tensor *= scale.reshape(-1, *(1,) * (tensor.ndim - 1))
     return tensor
+
+
+def is_quantized(tensors: Mapping[str, NDArray[np.float32]]) -> bool:
+    """Are they of a file whose products are taken in whole numbers?"""
+    return isinstance(tensors, StoredTensors) and tensors.is_quantized
