@@ -139,7 +139,7 @@ def errors_edited(copy: Copy) -> str:
 def logits_of_infinity(copy: Copy) -> str:
     logits = copy.metadata["probe"]["logits"]
     logits[copy.rng.integers(len(logits))] = float("inf")
-    return "logits a list of finite numbers"
+    return "Infinity is no number"
 
 
 def a_checksum_removed(copy: Copy) -> str:

@@ -109,3 +109,25 @@ def test_a_read_only_folder_is_an_error_of_the_system(source: Path, tmp_path: Pa
     (tmp_path / "closed").mkdir(mode=0o500)
     with pytest.raises(PermissionError):
         convert(source, tmp_path / "closed/net.onnx")
+
+
+def test_the_source_is_not_written_over(source: Path, tmp_path: Path) -> None:
+    before = source.read_bytes()
+    with pytest.raises(InputError, match=r"source\.safetensors is what .* is read from; write elsewhere"):
+        convert(source, source)
+    assert source.read_bytes() == before
+    pytest.importorskip("openvino")
+    convert(source, tmp_path / "net.xml")
+    tensors = (tmp_path / "net.bin").read_bytes()
+    with pytest.raises(InputError, match=r"net\.bin is what .* is read from"):
+        convert(tmp_path / "net.xml", tmp_path / "net.bin", "onnx")
+    with pytest.raises(InputError, match="is read from"):
+        convert(tmp_path / "net.xml", tmp_path / "net.xml")
+    assert (tmp_path / "net.bin").read_bytes() == tensors
+
+
+def test_int8_is_compared_as_it_is_run(source: Path, photos: Path, tmp_path: Path) -> None:
+    """Floats of its rounded values are not what an int8 file computes, and the difference is shown."""
+    convert(source, tmp_path / "int8.onnx", calibration=open_collection([str(photos)]))
+    back = convert(tmp_path / "int8.onnx", tmp_path / "back.safetensors")
+    assert 1e-6 * back.largest_logit < back.largest_difference < 0.2 * back.largest_logit

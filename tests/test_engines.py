@@ -160,3 +160,19 @@ def test_the_small_engine_loads_no_torch(tmp_path: Path, tiny_weights: Weights) 
         "assert 'torch' not in sys.modules and 'onnx' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_missing_torch_is_an_extra_and_an_import_error() -> None:
+    script = """
+import sys
+sys.modules["torch"] = None
+import alexnet
+for use in (lambda: alexnet.create("digits"), lambda: __import__("alexnet.nn")):
+    try:
+        use()
+    except ImportError as error:
+        assert isinstance(error, alexnet.AlexNetError)
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["PyTorch is needed for this; install it with: pip install 'alexnet[train]'"] * 2

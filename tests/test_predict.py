@@ -82,7 +82,7 @@ def test_bad_arguments_are_refused(classifier: Classifier, tiny_weights: Weights
         classifier.predict(picture(), top=0)
     with pytest.raises(InputError, match="views is center or ten"):
         classifier.predict(picture(), views="twelve")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="one at a time; not list"):
+    with pytest.raises(TypeError, match="not list: several go to predict_batch"):
         classifier.predict([picture(), picture()])  # type: ignore[arg-type]
     with pytest.raises(WeightsError):
         load("nowhere")
@@ -97,3 +97,11 @@ def test_the_public_load_reads_files(tiny_weights: Weights, tmp_path: Path) -> N
     assert classifier.classes == tiny_weights.classes
     assert classifier.preprocessing == tiny_weights.preprocessing
     assert classifier.predict(picture()) == load(tiny_weights).predict(picture())
+
+
+def test_one_image_is_no_batch_and_an_array_no_picture(classifier: Classifier) -> None:
+    with pytest.raises(TypeError, match="takes a list of images"):
+        classifier.predict_batch("photo.jpg")
+    for pixels in (np.zeros((2, 16, 16, 3), np.uint8), [np.zeros((16, 16, 3), np.uint8)]):
+        with pytest.raises(TypeError, match=r"an array through PIL\.Image\.fromarray"):
+            classifier.predict_batch(pixels)  # type: ignore[arg-type]

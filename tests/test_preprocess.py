@@ -157,3 +157,10 @@ def test_unknown_views_are_an_error():
 def test_numbers_that_are_none_are_refused(settings):
     with pytest.raises(InputError, match="number"):
         Preprocessing(**settings)
+
+
+def test_a_mean_image_shows() -> None:
+    shown = repr(Preprocessing(resize=4, crop=2, mean_image=np.ones((3, 4, 4), np.float32)))
+    assert shown.startswith("Preprocessing(resize=4, ")
+    assert "mean='the mean image'" in shown
+    assert "mean=(1.0, 2.0, 3.0)" in repr(Preprocessing(mean=(1.0, 2.0, 3.0)))

@@ -24,8 +24,10 @@ from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
 from alexnet.weights.catalog import SUFFIXES, files_of
+from alexnet.weights.onnx import OnnxTensors
+from alexnet.weights.openvino import BIN, OpenVINOTensors
 from alexnet.weights.probe import all_tensors
-from alexnet.weights.stored import is_quantized
+from alexnet.weights.stored import StoredTensors, is_quantized
 
 TENSORS_ONLY = "safetensors"
 INT8 = "int8"
@@ -83,9 +85,11 @@ def convert(
     if not destination.parent.is_dir():
         raise InputError(f"{destination}: there is no folder {destination.parent}; make it, or write elsewhere")
     weights = find_weights(source)
+    if _files_of(weights) & {path.resolve() for path in _written(destination, form)}:
+        raise InputError(f"{destination} is what {source} is read from; write elsewhere")
     if calibration and is_quantized(weights.tensors):
         raise InputError(f"{source} is int8 already; convert the float32 weights that it was made from")
-    held, expected = _parts(weights), probe_logits(weights)
+    held, expected = _parts(weights), _logits(weights)
     if form == TENSORS_ONLY:
         save_weights(destination, weights)
     elif calibration:
@@ -104,9 +108,23 @@ def convert(
         bytes=sum(path.stat().st_size for path in files_of(destination)),
         mapped=tuple(part for part in held if part in kept),
         dropped=tuple(part for part in held if part not in kept),
-        largest_difference=float(np.abs(_logits(form, written) - expected).max()),
+        largest_difference=float(np.abs(_logits(written) - expected).max()),
         largest_logit=float(np.abs(expected).max()),
     )
+
+
+def _written(path: Path, form: str) -> tuple[Path, ...]:
+    """The files that weights of a format are written into."""
+    return (path, path.with_suffix(BIN)) if form == "openvino" else (path,)
+
+
+def _files_of(weights: Weights) -> set[Path]:
+    """The files that weights still are read from."""
+    tensors = weights.tensors
+    if not isinstance(tensors, StoredTensors):
+        return set()
+    files = {tensors.file.path.resolve()}
+    return files | {tensors.xml.resolve()} if isinstance(tensors, OpenVINOTensors) else files
 
 
 def _form_of(path: Path) -> str:
@@ -123,17 +141,17 @@ def _save_graph(form: str, path: Path, graph: Graph) -> None:
         save_openvino_graph(path, graph)
 
 
-def _logits(form: str, written: Weights) -> NDArray[np.float32]:
-    """The logits (K,) of the probe image by the graph in the file, in float32, where there is one and what runs it."""
-    if form == "openvino":
-        engine = open_engine("openvino", written, CPU, "fp32")
-    elif form == "onnx" and is_installed("onnxruntime"):
+def _logits(weights: Weights) -> NDArray[np.float32]:
+    """The logits (K,) of the probe image: by the graph in their file where there is one, and an engine that runs it."""
+    if isinstance(weights.tensors, OpenVINOTensors) and is_installed("openvino"):
+        engine = open_engine("openvino", weights, CPU, "fp32")
+    elif isinstance(weights.tensors, OnnxTensors) and is_installed("onnxruntime"):
         from alexnet.engines.onnxruntime import OnnxRuntimeEngine
 
-        engine = OnnxRuntimeEngine(written, as_stored=True)
+        engine = OnnxRuntimeEngine(weights, as_stored=True)
     else:
-        return probe_logits(written)
-    logits: NDArray[np.float32] = engine.logits(probe_view(written.preprocessing))[0]
+        return probe_logits(weights)
+    logits: NDArray[np.float32] = engine.logits(probe_view(weights.preprocessing))[0]
     return logits
 
 

@@ -28,13 +28,13 @@ class InputError(AlexNetError):
 
 
 class UnknownNameError(InputError):
-    """A name that is in no table."""
+    """A name that is in no table: the nearest ones are offered, and `more` that helps."""
 
-    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, what: str, name: str, known: Iterable[str], more: str = "") -> None:
         known = list(known)
         near = get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
-        super().__init__(f"unknown {what} {name!r}; {hint}")
+        super().__init__(f"unknown {what} {name!r}; {hint}" + (f" ({more})" if more else ""))
 
 
 class SpecError(InputError):
@@ -65,8 +65,8 @@ class DownloadError(InputError):
     """A published file that could not be had."""
 
 
-class MissingExtraError(InputError):
-    """An optional dependency is missing."""
+class MissingExtraError(InputError, ImportError):
+    """An optional dependency is missing; an ImportError too, for those who ask in that way."""
 
     def __init__(self, need: str, extra: str) -> None:
         super().__init__(f"{need} is needed for this; install it with: pip install 'alexnet[{extra}]'")

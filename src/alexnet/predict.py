@@ -64,8 +64,11 @@ class Classifier:
 
         Raises:
             ImageError: one of them is not a whole image.
+            TypeError: it is one image.
         """
-        if not images:
+        if isinstance(images, str | bytes):
+            raise TypeError("predict_batch takes a list of images; predict takes one")
+        if not len(images):
             return []
         return self.ranked(self.probabilities(self._canvases(images), views), top)
 

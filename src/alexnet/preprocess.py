@@ -9,7 +9,7 @@ Source: Krizhevsky et al. 2012, sec. 2 and 4.1; crops and mean as in cuda-convne
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -106,6 +106,12 @@ class Preprocessing:
             raise InputError(f"the mean image is {self.mean_image.shape}, the canvas needs {(3, *self.canvas)}")
         if self.mean_image is not None and not np.isfinite(self.mean_image).all():
             raise InputError("the mean image holds values that are not numbers")
+
+    def __repr__(self) -> str:
+        shown = {each.name: getattr(self, each.name) for each in fields(self) if each.repr}
+        if self.mean_image is not None:
+            shown["mean"] = "the mean image"
+        return f"Preprocessing({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def canvas(self) -> tuple[int, int]:

@@ -49,7 +49,7 @@ def verify(where: str | Path) -> Verified:
     if changed or not difference <= tolerance:  # not: a difference may be NaN
         raise WeightsError(
             f"{where}: not as saved: {diagnose(weights, changed, logits, stored, tolerance)}; "
-            f"the probe's logits differ by {difference:.2g}, by {tolerance:.2g} at most they may"
+            f"the probe's logits differ by {difference:.2g}, where {tolerance:.2g} is allowed"
         )
     return Verified(largest_difference=difference, tolerance=tolerance, checksummed=has_checksums(weights))
 
@@ -69,7 +69,7 @@ def probe_logits(weights: Weights) -> NDArray[np.float32]:
 def _stored_logits(weights: Weights, where: str | Path) -> NDArray[np.float32]:
     logits = (weights.probe or {}).get("logits")
     if logits is None:
-        raise WeightsError(f"{where}: saved without a probe, so there is nothing to verify by")
+        raise WeightsError(f"{where}: saved without a probe, as int8 is; verify the weights that it was made from")
     stored = np.asarray(logits, np.float32)
     if stored.shape != (weights.spec.num_classes,):
         raise WeightsError(f"{where}: its probe has {stored.size} logits for {weights.spec.num_classes} classes")

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import sys
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -147,3 +148,13 @@ def test_odd_names_stay_one_line_and_come_back_from_json(run, photo: Path, photo
     assert errors.count("\n") == 1
     assert [near["path"] for near in json.loads(shown)["similar"]] == [str(folder / names[0])]
     assert [error["path"] for error in json.loads(shown)["errors"]] == [str(folder / names[1])]
+
+
+def test_what_a_picture_needs_is_asked_for_before_the_work(
+    run, photo: Path, photos: Path, weights_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    arguments = ("--among", photos, "--weights", weights_file, "--layer", "fc3", "--out", tmp_path / "s.png")
+    finished = run("similar", photo, *arguments)
+    assert finished.status == 2
+    assert "matplotlib is needed for this" in finished.error

@@ -71,7 +71,7 @@ def test_a_failed_write_leaves_both_files_as_they_were(
 
     monkeypatch.setattr(exported, "to_openvino", lambda graph: None)
     monkeypatch.setattr(exported, "load_openvino", Full)
-    with pytest.raises(OSError, match=r"net\.xml: cannot be written \(on device\)"):
+    with pytest.raises(OSError, match=r"net\.xml: cannot be written; is there room on the disk\? \(on device\)"):
         save_openvino(path, tiny_weights)
     assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
 

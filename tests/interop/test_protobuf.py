@@ -79,7 +79,7 @@ HOSTILE = {
     "a cut float": (b"\x0d\x00", "cut short"),
     "field number zero": (b"\x00\x00", "without a number"),
     "a group": (b"\x0b\x0c", "unknown type 3"),
-    "too many fields": (b"\x08\x01" * ((1 << 20) + 1), "over 1,048,576 fields"),
+    "too many fields": (b"\x08\x01" * ((1 << 12) + 1), "over 4,096 fields"),
 }
 
 

@@ -1,3 +1,5 @@
+import warnings
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -325,3 +327,29 @@ def test_a_window_of_all_maps_may_be_of_any_size(size, memory_format, shape):
 def test_sizes_and_groups_begin_at_one(settings):
     with pytest.raises(ValueError, match="at least 1"):
         LocalResponseNorm(**settings)
+
+
+@pytest.mark.parametrize("shape", [(0, 20), (0, 20, 3), (0, 20, 3, 3), (0, 20, 3, 3, 2), (2, 0, 3, 3), (2, 20, 0)])
+def test_nothing_stays_nothing_as_with_torch(shape):
+    x = torch.zeros(shape, requires_grad=True)
+    y = LocalResponseNorm(5)(x)
+    assert y.shape == shape
+    y.sum().backward()
+    assert x.grad.shape == shape
+
+
+def test_whole_numbers_become_floats_as_with_torch():
+    x, norm = torch.randint(0, 9, (2, 6, 3, 3)), LocalResponseNorm(3)
+    assert norm(x).dtype == nn.LocalResponseNorm(3)(x).dtype
+    torch.testing.assert_close(norm(x), norm(x.float()))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_traced_norm_equals_it(groups):
+    norm, x = LocalResponseNorm(5, groups=groups), torch.randn(2, 6, 5, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it is deprecated; still how many people write ONNX files
+        traced = torch.jit.trace(norm, (x,))
+    assert "alexnet::" not in str(traced.inlined_graph)
+    other = torch.randn(3, 6, 4, 7)
+    torch.testing.assert_close(traced(other), norm(other))

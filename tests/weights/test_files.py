@@ -173,6 +173,7 @@ ODD = {
     "errors that are no numbers": {
         "errors": [{"data": "x", "split": "val", "views": "ten", "top1_error": float("nan"), "top5_error": None}]
     },
+    "a recipe of infinities": {"recipe": {"lr": float("inf")}},
     "recipe in words": {"recipe": "none"},
     "class names that are numbers": {"classes": [{"index": index, "name": 5, "wnid": None} for index in range(6)]},
     "classes without ids": {"classes": [{"index": index, "name": "a"} for index in range(6)]},

@@ -126,7 +126,7 @@ def spoil_scale(model: Any) -> None:
         (reshape, "fc4.weight is (16, 6), not (6, 16)"),
         (make_whole, "float32, or whole numbers with scales; fc4.bias are not"),
         (spoil_scale, "NaN or infinity in fc4.weight.scale"),
-        (forget, "an ONNX file of another program (no 'alexnet' metadata)"),
+        (forget, "an ONNX file of another program (no 'alexnet' metadata); give one that this package wrote"),
         (replace_by_a_foreign_one, "an ONNX file of another program"),
         (forget_mean, "the mean image is missing"),
         (spoil_mean, "damaged metadata"),

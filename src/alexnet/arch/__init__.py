@@ -13,6 +13,8 @@ NETS: dict[str, Spec] = {spec.name: spec for spec in (*IMAGENET_NETS, *SMALL_NET
 
 DEFAULT_NET = "krizhevsky-145"
 
+_NOBODYS = f"the net of 2012 is {DEFAULT_NET}, torchvision's is one-weird-trick, Caffe's is caffe"
+
 
 def find(name: str, *, num_classes: int | None = None, input_size: int | None = None) -> Spec:
     """The named net, ablations joined with `+`, with another number of classes or image size where asked.
@@ -23,7 +25,7 @@ def find(name: str, *, num_classes: int | None = None, input_size: int | None = 
     """
     base, *ablations = name.split("+")
     if base not in NETS:
-        raise UnknownNameError("net", base, NETS)
+        raise UnknownNameError("net", base, NETS, _NOBODYS if base.lower() == "alexnet" else "")
     spec = NETS[base]
     for ablation in ablations:
         if ablation not in ABLATIONS:

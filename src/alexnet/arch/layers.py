@@ -8,7 +8,8 @@ def feature_row(spec: Spec, layer: str) -> str:
     """The row that a feature's name stands for: `fc7` its activation where one follows directly, `fc7:pre` itself."""
     name, raw = layer.removesuffix(":pre"), layer.endswith(":pre")
     if name not in spec:
-        raise UnknownNameError("layer", name, [row.name for row in spec.rows])
+        names = [row.name for row in spec.rows]
+        raise UnknownNameError("layer", name, names, f"the rows of {spec.name}: {', '.join(names)}")
     followers = [row for row in spec.rows if spec.inputs_of(row) == (name,)]
     if not raw and isinstance(followers[0] if followers else None, ACTIVATIONS):
         return followers[0].name

@@ -35,6 +35,10 @@ def similar(
     from alexnet.similar import find_similar, open_among
 
     keep_memory()
+    if out:  # what is missing is said before the work
+        from alexnet.pictures import new_figure
+
+        new_figure(1, 1)
     where = open_among(among, split)
     query = open_image(stdin_contents([image]).get(image, image), image)
     classifier = load(weights, engine, precision=precision)

@@ -25,5 +25,5 @@ def verify(
         how = "as saved" if found.checksummed else "as saved, by its logits only (saved without checksums)"
         print(
             f"{weights}: {how}; the probe's logits differ by {found.largest_difference:.2g}, "
-            f"by {found.tolerance:.2g} at most they may"
+            f"where {found.tolerance:.2g} is allowed"
         )

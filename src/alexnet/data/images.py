@@ -71,7 +71,10 @@ def open_image(source: str | Path | bytes | BinaryIO | Image.Image, name: str | 
             return _decode(BytesIO(source.read()), name or str(getattr(source, "name", "image")))
         case _:
             kind = type(source).__name__
-            raise TypeError(f"an image is a path, bytes, an open file or a PIL image, one at a time; not {kind}")
+            raise TypeError(
+                f"an image is a path, bytes, an open file or a PIL image, not {kind}: several go to predict_batch, "
+                "an array through PIL.Image.fromarray"
+            )
 
 
 def read_file(path: Path, name: str | None = None) -> bytes:

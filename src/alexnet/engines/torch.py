@@ -18,6 +18,8 @@ from alexnet.weights import Weights
 class TorchEngine:
     """A net in evaluation mode, channels-last. Where it can it uses the memory of `weights.tensors` itself.
 
+    `net` is the module, `inputs` what turns uint8 crops into what it takes.
+
     `precision` auto is float32. In bf16 the weights are converted once: cast in every call, as autocast does it, they
     take most of the time of one image.
 
@@ -32,24 +34,24 @@ class TorchEngine:
         self._dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         tensors = {key: torch.from_numpy(tensor).to(self._dtype) for key, tensor in weights.tensors.items()}
         net = assemble(weights.spec, tensors)
-        self._net = net.to(self.device).eval()
+        self.net = net.to(self.device).eval()
         use_channels_last(net)
-        self._input = InputLayer(weights.preprocessing).to(self.device)
+        self.inputs = InputLayer(weights.preprocessing).to(self.device)
 
     @torch.inference_mode()
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """uint8 (N, 3, crop, crop) to float32 (N, K)."""
-        return _to_numpy(self._net(self._normalized(images)))
+        return _to_numpy(self.net(self._normalized(images)))
 
     @torch.inference_mode()
     def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> Features:
         """uint8 (N, 3, crop, crop) to float32 (N, ...) by layer."""
-        found = self._net.features(self._normalized(images), layers)
+        found = self.net.features(self._normalized(images), layers)
         return {layer: _to_numpy(tensor) for layer, tensor in found.items()}
 
     def _normalized(self, images: NDArray[np.uint8]) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-        normalized: Tensor = self._input(pixels.contiguous(memory_format=torch.channels_last), dtype=self._dtype)
+        normalized: Tensor = self.inputs(pixels.contiguous(memory_format=torch.channels_last), dtype=self._dtype)
         return normalized
 
 

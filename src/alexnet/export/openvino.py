@@ -73,7 +73,8 @@ def save_openvino_graph(path: Path, graph: Graph) -> None:
                 file.write(stamp)
             named.replace(operations)
         except RuntimeError as error:
-            raise OSError(f"{path}: cannot be written ({str(error).strip().splitlines()[-1]})") from None
+            reason = str(error).strip().splitlines()[-1]
+            raise OSError(f"{path}: cannot be written; is there room on the disk? ({reason})") from None
         finally:
             named.unlink(missing_ok=True)
 

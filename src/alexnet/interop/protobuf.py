@@ -17,7 +17,7 @@ Buffer = bytes | memoryview
 
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _LONGEST_VARINT = 10  # bytes: 64 bits, seven in each
-_MOST_FIELDS = 1 << 20  # ours: far more than any net has rows or classes, far less than fills the memory
+_MOST_FIELDS = 1 << 12  # ours: more than any net has rows, tensors or sides; reading that many takes milliseconds
 
 
 class Message:

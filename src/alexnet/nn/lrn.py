@@ -1,5 +1,7 @@
 """Local response normalization across maps (paper sec. 3.3), for every convention and any grouping."""
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -45,6 +47,10 @@ class LocalResponseNorm(nn.Module):
         """
         if x.ndim < 2 or x.shape[1] % self.groups:
             raise ValueError(f"expected (N, C, ...) with C a multiple of {self.groups}, got {tuple(x.shape)}")
+        if not x.is_floating_point():  # as torch's does it
+            x = x.to(torch.get_default_dtype())
+        if not x.shape[1]:
+            return x.clone()
         per_term = self.alpha / self.size if self.alpha_over_size else self.alpha
         size = min(self.size, 2 * (x.shape[1] // self.groups))  # a larger window holds no more maps
         if wants_formula(x):
@@ -65,13 +71,14 @@ def shifted_window(size: int, alpha: float, groups: int, first: int | None = Non
     before = size // 2 if first is None else first
 
     def window(squares: Tensor) -> Tensor:
-        last = squares.movedim(1, -1)
+        axes = list(range(squares.ndim))  # not -1: exporters write axes as they are given
+        last = squares.permute(0, *axes[2:], 1)
         maps = last.reshape(*last.shape[:-1], groups, -1)  # (N, ..., groups, C / groups)
         padded, count = F.pad(maps, (before, size - 1 - before)), maps.shape[-1]
         total = padded.narrow(-1, 0, count)
         for shift in range(1, size):
             total = total + padded.narrow(-1, shift, count)
-        return total.flatten(-2).movedim(-1, 1) * alpha
+        return total.flatten(-2).permute(0, axes[-1], *axes[1:-1]) * alpha
 
     return window
 
@@ -93,7 +100,7 @@ def band_windows(x: Tensor, size: int, alpha: float, groups: int) -> tuple[Windo
         filters = band.repeat(groups, 1)[:, :, None, None]  # (C, C / groups, 1, 1)
 
         def window(squares: Tensor) -> Tensor:
-            images = squares if squares.ndim == 4 else squares.reshape(*squares.shape[:2], -1, 1)
+            images = squares if squares.ndim == 4 else squares.reshape(*squares.shape[:2], prod(squares.shape[2:]), 1)
             return F.conv2d(images, filters, groups=groups).view_as(squares)
 
         return window

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,21 @@ def load_metadata(texts: Mapping[str, str], program: str) -> dict[str, Any]:
         WeightsError: it is missing, or of a newer version.
     """
     if METADATA_KEY not in texts:
-        raise WeightsError(f"{program} of another program (no {METADATA_KEY!r} metadata)")
-    stored: dict[str, Any] = json.loads(texts[METADATA_KEY])
+        raise WeightsError(
+            f"{program} of another program (no {METADATA_KEY!r} metadata); give one that this package wrote"
+        )
+    stored: dict[str, Any] = json.loads(texts[METADATA_KEY], parse_constant=_refuse_number, parse_float=_finite)
     if stored["format"] != FORMAT:
         raise WeightsError(f"format {stored['format']} is not the {FORMAT} of this version; upgrade alexnet")
     return stored
+
+
+def _refuse_number(text: str) -> float:
+    raise WeightsError(f"damaged metadata ({text} is no number to compute with)")
+
+
+def _finite(text: str) -> float:
+    return number if isfinite(number := float(text)) else _refuse_number(text)
 
 
 def read_metadata(

@@ -37,13 +37,13 @@ def test_a_library_is_compiled_once_and_again_when_a_source_changes(
     sources: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert load_compiled(sources).seven() == 7
-    (kept,) = cache.iterdir()
+    (kept,) = cache.glob("*.so")
     with monkeypatch.context() as patch:
         patch.setattr(compiler, "_compile", lambda *_: pytest.fail("compiled again"))
         assert load_compiled(sources).seven() == 7
     (sources / "three.hpp").write_text("#define THREE 5\n")
     assert load_compiled(sources).seven() == 9
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(cache.glob("*.so"))) == 2
     assert kept.stat().st_mode & 0o022 == 0
 
 
@@ -56,7 +56,7 @@ def test_a_cache_that_takes_nothing_is_done_without(sources: Path, cache: Path) 
 @needs_compiler
 def test_a_library_that_others_could_have_written_is_not_loaded(sources: Path, cache: Path) -> None:
     load_compiled(sources)
-    (kept,) = cache.iterdir()
+    (kept,) = cache.glob("*.so")
     kept.unlink()  # it is loaded: bytes written into it would be run
     kept.write_bytes(b"somebody else's")
     kept.chmod(0o666)
@@ -103,17 +103,21 @@ def test_a_compiler_that_is_none_is_said(
 
 
 @needs_compiler
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.9])
 def test_a_library_that_has_been_spoiled_is_made_again(
-    sources: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    share: float, sources: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A part of a library is not even tried: to load it would end the process."""
     load_compiled(sources)
-    (loaded,) = cache.iterdir()
+    (loaded,) = cache.glob("*.so")
     spoiled = tmp_path / "other" / "native" / loaded.name  # elsewhere: a path that is loaded is not read again
     spoiled.parent.mkdir(parents=True)
-    spoiled.write_bytes(b"no library")
+    whole = loaded.read_bytes()
+    spoiled.write_bytes(whole[: int(share * len(whole))])
+    shutil.copy(loaded.with_suffix(".sha256"), spoiled.parent)
     monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "other"))
     assert load_compiled(sources).seven() == 7
-    assert spoiled.read_bytes() != b"no library"
+    assert len(spoiled.read_bytes()) >= len(whole) // 2
 
 
 @needs_compiler
@@ -130,3 +134,9 @@ def test_what_is_in_the_cache_needs_no_place_for_temporary_files(
     load_compiled(sources)
     monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
     assert load_compiled(sources).seven() == 7
+
+
+def test_a_command_that_cannot_be_taken_apart_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", 'c++ "')
+    with pytest.raises(CannotCompileError, match="CXX is no command"):
+        find_compiler()

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -44,3 +47,24 @@ def test_kernels_are_for_dense_numbers_of_two_dtypes_on_the_cpu() -> None:
     assert kernels_for(torch.ones(2).double()) is None
     assert kernels_for(torch.ones(0)) is None
     assert kernels_for(torch.ones(2, device="meta")) is None
+
+
+@pytest.mark.skipif(kernels() is None, reason=f"no kernels here: {why_not()}")
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of memory are of Unix")
+def test_memory_that_runs_out_in_a_kernel_is_an_error_and_not_the_end() -> None:
+    """Every thread wants some of its own; were it to fail among them, the process would be aborted."""
+    script = """
+import resource, torch
+from alexnet.nn.same_map import SameMapNorm
+x = torch.ones(1, 32, 700, 700).contiguous(memory_format=torch.channels_last)
+norm = SameMapNorm(5, 1e-3, 0.75)
+norm(x[:, :, :9, :9].contiguous(memory_format=torch.channels_last))
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (150 << 20),) * 2)
+try:
+    norm(x)
+except (MemoryError, RuntimeError) as error:
+    print("caught", error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "out of memory in in_same_map" in done.stdout

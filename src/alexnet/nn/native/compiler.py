@@ -41,8 +41,8 @@ def load_compiled(sources: Path) -> ctypes.CDLL:
     """
     compiler = find_compiler()
     library = cache_dir() / "native" / f"{Path(MAIN).stem}-{_fingerprint(sources, compiler)}.so"
-    if _is_ours(library):
-        with suppress(OSError):  # a file that a bad disk has changed is made again
+    if _is_ours(library) and _is_whole(library):
+        with suppress(OSError):
             return ctypes.CDLL(str(library))
     with _scratch() as folder:
         made = _keep(_compile(sources / MAIN, compiler, folder), library)
@@ -56,9 +56,13 @@ def find_compiler() -> list[str]:
     """The command of the C++ compiler: $CXX, else the first that is installed.
 
     Raises:
-        CannotCompileError: there is none.
+        CannotCompileError: there is none, or $CXX is no command.
     """
-    if own := shlex.split(os.environ.get("CXX", "")):
+    try:
+        own = shlex.split(os.environ.get("CXX", ""))
+    except ValueError as error:
+        raise CannotCompileError(f"CXX is no command ({error})") from None
+    if own:
         return own
     for name in COMPILERS:
         if found := shutil.which(name):
@@ -100,9 +104,26 @@ def _keep(made: Path, library: Path) -> Path:
         library.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with write_whole(library) as part:
             shutil.copyfile(made, part)
+        with write_whole(_digest_file(library)) as part:
+            part.write_text(_digest(made))
         if _is_ours(library):
             return library
     return made
+
+
+def _is_whole(library: Path) -> bool:
+    """Is it what was made? To load a part of a library ends the process, so a bad disk must be noticed before."""
+    with suppress(OSError):
+        return _digest_file(library).read_text() == _digest(library)
+    return False
+
+
+def _digest_file(library: Path) -> Path:
+    return library.with_suffix(".sha256")
+
+
+def _digest(library: Path) -> str:
+    return hashlib.sha256(library.read_bytes()).hexdigest()
 
 
 def _is_ours(library: Path) -> bool:

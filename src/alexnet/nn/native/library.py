@@ -1,7 +1,7 @@
 """Which kernels there are, and how Python calls them."""
 
 import os
-from ctypes import CDLL, c_float, c_int64, c_void_p
+from ctypes import CDLL, c_bool, c_float, c_int64, c_void_p
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,18 @@ class Kernels:
         for name, signature in SIGNATURES.items():
             for dtype, suffix in DTYPES.items():
                 function = library[f"{name}_{suffix}"]
-                function.argtypes, function.restype = [_TYPES[letter] for letter in signature], None
+                function.argtypes, function.restype = [_TYPES[letter] for letter in signature], c_bool
                 self._functions[name, dtype] = function
 
     def __call__(self, name: str, dtype: torch.dtype, *arguments: Tensor | float | None) -> None:
-        """Run the kernel `name` for numbers of `dtype`; what it makes goes into one of its arguments."""
+        """Run the kernel `name` for numbers of `dtype`; what it makes goes into one of its arguments.
+
+        Raises:
+            MemoryError: there is none left for what it needs besides.
+        """
         values = (value.data_ptr() if isinstance(value, Tensor) else value for value in arguments)
-        self._functions[name, dtype](*values)
+        if not self._functions[name, dtype](*values):
+            raise MemoryError(f"out of memory in {name}; use a smaller batch")
 
 
 @cache
@@ -53,6 +58,8 @@ def _load() -> Kernels | str:
         return Kernels(load_compiled(SOURCES))
     except CannotCompileError as error:
         return str(error)
+    except AttributeError as error:
+        return f"another library stands in their place ({error})"
 
 
 def kernels() -> Kernels | None:

@@ -9,9 +9,14 @@
 #pragma once
 
 #include <cmath>
+#include <exception>
 #include <vector>
 
 #include "numbers.hpp"
+
+// Of OpenMP, whose header some compilers lack; the functions are in the library that torch has brought.
+extern "C" int omp_get_max_threads();
+extern "C" int omp_get_thread_num();
 
 namespace {
 
@@ -95,6 +100,26 @@ void gather(const float* values, const float* direct, const float* products, int
     }
 }
 
+
+// Zeros for every thread, taken before they start: an exception among them would end the process.
+class Scratch {
+ public:
+  bool take(int64_t numbers) {
+    each_ = (numbers + 15) / 16 * 16;  // no two threads in one line of the cache
+    try {
+      memory_.resize(each_ * omp_get_max_threads());
+    } catch (const std::exception&) {
+      return false;
+    }
+    return true;
+  }
+  float* mine() { return memory_.data() + each_ * omp_get_thread_num(); }
+
+ private:
+  std::vector<float> memory_;
+  int64_t each_ = 0;
+};
+
 // --- Across maps -----------------------------------------------------------------------------------------------------
 //
 // Memory is `blocks` times (maps, pixels): a block is one group of an image, or in channels-last memory one group of a
@@ -105,17 +130,18 @@ void gather(const float* values, const float* direct, const float* products, int
 constexpr int64_t PIXELS = 32, TILE = 512;
 
 template <class T, int SIZE, bool ROOTS>
-void across_maps(const T* gradient, const T* x, T* result, int64_t blocks, int64_t maps, int64_t pixels,
+bool across_maps(const T* gradient, const T* x, T* result, int64_t blocks, int64_t maps, int64_t pixels,
                  const Norm& n) {
   const int64_t gap = n.before > n.after ? n.before : n.after, spaced = maps + gap;
   const int64_t width = pixels < PIXELS ? pixels : PIXELS, pieces = (pixels + width - 1) / width;
   const int64_t together = pixels == 1 && spaced < TILE ? TILE / spaced : 1;
   const int64_t tiles = (blocks + together - 1) / together * pieces;
   const int64_t length = (gap + together * spaced) * width;  // of a tile, with all its gaps
+  Scratch scratch;
+  if (!scratch.take(4 * length)) return false;
 #pragma omp parallel
   {
-    std::vector<float> memory(4 * length);
-    float *const values = memory.data() + gap * width, *const direct = values + length,
+    float *const memory = scratch.mine(), *const values = memory + gap * width, *const direct = values + length,
           *const squares = direct + length, *const products = squares + length;
     int64_t laid_out = width;
 #pragma omp for schedule(static)
@@ -125,7 +151,7 @@ void across_maps(const T* gradient, const T* x, T* result, int64_t blocks, int64
       const int64_t step = pixels - pixel < width ? pixels - pixel : width;
       const Rows rows = pixels == 1 ? Rows{here, maps, maps, spaced} : Rows{maps, step, pixels, step};
       const int64_t offset = block * maps * pixels + pixel;
-      if (step != laid_out) std::memset(memory.data(), 0, memory.size() * sizeof(float));
+      if (step != laid_out) std::memset(memory, 0, 4 * length * sizeof(float));
       laid_out = step;
       square(x + offset, rows, values, squares);
       const float* const windows = squares - n.before * step;
@@ -137,6 +163,7 @@ void across_maps(const T* gradient, const T* x, T* result, int64_t blocks, int64
       }
     }
   }
+  return true;
 }
 
 // --- In the same map -------------------------------------------------------------------------------------------------
@@ -153,14 +180,16 @@ void sum_along(const float* row, int64_t step, int64_t count, const Norm& n, flo
 }
 
 template <class T, int SIZE, bool ROOTS>
-void in_same_map(const T* gradient, const T* x, T* result, int64_t images, int64_t height, int64_t width,
+bool in_same_map(const T* gradient, const T* x, T* result, int64_t images, int64_t height, int64_t width,
                  int64_t maps, const Norm& n) {
   const int64_t pieces = (maps + LANES - 1) / LANES, margin = n.size * LANES;
   const int64_t longest = width * LANES, plane = height * longest, high = (height + n.size) * longest;
+  const int64_t length = 2 * plane + 2 * high + 2 * (longest + 2 * margin);
+  Scratch scratch;
+  if (!scratch.take(length)) return false;
 #pragma omp parallel
   {
-    std::vector<float> memory(2 * plane + 2 * high + 2 * (longest + 2 * margin));
-    float *const values = memory.data(), *const direct = values + plane, *const squares_across = direct + plane,
+    float *const memory = scratch.mine(), *const values = memory, *const direct = values + plane, *const squares_across = direct + plane,
           *const products_across = squares_across + high, *const squares = products_across + high + margin,
           *const products = squares + longest + 2 * margin;
     int64_t laid_out = LANES;
@@ -169,7 +198,7 @@ void in_same_map(const T* gradient, const T* x, T* result, int64_t images, int64
       const int64_t map = piece % pieces * LANES, lanes = maps - map < LANES ? maps - map : LANES;
       const int64_t offset = piece / pieces * height * width * maps + map, row = width * lanes;
       const Rows pixels{width, lanes, maps, lanes};
-      if (lanes != laid_out) std::memset(memory.data(), 0, memory.size() * sizeof(float));
+      if (lanes != laid_out) std::memset(memory, 0, length * sizeof(float));
       laid_out = lanes;
       // A row is finished as soon as the rows are there that its windows reach: they are still in the nearest cache.
       for (int64_t y = 0; y < height + n.after + n.before; ++y) {
@@ -192,6 +221,7 @@ void in_same_map(const T* gradient, const T* x, T* result, int64_t images, int64
       }
     }
   }
+  return true;
 }
 
 }  // namespace
