@@ -1,7 +1,5 @@
 """Local response normalization across maps (paper sec. 3.3), for every convention and any grouping."""
 
-from math import prod
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -100,7 +98,9 @@ def band_windows(x: Tensor, size: int, alpha: float, groups: int) -> tuple[Windo
         filters = band.repeat(groups, 1)[:, :, None, None]  # (C, C / groups, 1, 1)
 
         def window(squares: Tensor) -> Tensor:
-            images = squares if squares.ndim == 4 else squares.reshape(*squares.shape[:2], prod(squares.shape[2:]), 1)
+            if not squares.numel():
+                return squares
+            images = squares if squares.ndim == 4 else squares.reshape(*squares.shape[:2], -1, 1)
             return F.conv2d(images, filters, groups=groups).view_as(squares)
 
         return window
