@@ -54,6 +54,29 @@ class Rates:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SharedValues:
+    """The weights of an fc row have at most `fc` values besides zero, those of other rows at most `conv`.
+
+    Source: Han, Mao and Dally 2016 (5 bits, and 8). Differs: 7 bits, which with trained values are enough.
+    """
+
+    conv: int = 127
+    fc: int = 31
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """Weights are taken away until `until` (progress) of the run, so that those left will take about `bytes`.
+
+    They are thought of as coded, with as many values as `shared` allows.
+    """
+
+    bytes: int
+    until: float = 0.7
+    shared: SharedValues = SharedValues()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training run, net and data set aside.
 
@@ -63,6 +86,7 @@ class Recipe:
         is rescaled. A squeezed run would otherwise leave its high rate before the loss has left chance. Ours.
     crops: one draw of offset and flip for each `chunk_size` images ("chunk", 2012), each image ("image"), or "center".
     color_noise: coefficient of the PCA colour offsets, as a schedule. resize_ratio: canvas side / crop side.
+    constraint: what the weights are held to after every update, to make a net small.
     mean: subtract the training set's mean "image" or mean "color", or these three numbers (after `scale`).
     """
 
@@ -88,6 +112,7 @@ class Recipe:
     mean: Literal["image", "color"] | tuple[float, float, float] = "image"
     scale: float = 1.0
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    constraint: Pruning | SharedValues | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -109,7 +134,7 @@ class Recipe:
         """Plain dicts, lists, strings and numbers; schedules carry their `kind`."""
 
         def plain(value: Any) -> Any:
-            if isinstance(value, Steps | DExp | Plateau):
+            if isinstance(value, Steps | DExp | Plateau | Pruning | SharedValues):
                 return {"kind": type(value).__name__.lower(), **plain(vars(value))}
             if isinstance(value, Rates):
                 return plain(vars(value))
@@ -304,3 +329,25 @@ def default_recipe(net: str) -> Recipe:
     """The recipe that a net was published with; ablations train as their net does."""
     base = net.split("+")[0]
     return RECIPES.get(_RECIPE_OF_NET.get(base, base), KRIZHEVSKY_145)
+
+
+def pruning(recipe: Recipe, size: int) -> Recipe:
+    """A trained net pruned to `size` bytes by the recipe it was trained with: at a tenth of the first rate, then less.
+
+    Source: Han, Pool, Tran and Dally 2015, sec. 3 (a tenth for the retraining of a pruned net); the rest is ours.
+    """
+    return _constrained(recipe, Pruning(bytes=size), 0.1)
+
+
+def sharing_values(recipe: Recipe) -> Recipe:
+    """A trained net, pruned or not, made to share values: at a hundredth of the first rate, then a thousandth. Ours."""
+    return _constrained(recipe, SharedValues(), 0.01)
+
+
+def _constrained(recipe: Recipe, constraint: Pruning | SharedValues, factor: float) -> Recipe:
+    weights, biases = (
+        Steps(factor * rate.base, ((0.8, 0.1 * factor * rate.base),))
+        for rate in (recipe.rates.weights, recipe.rates.biases)
+    )
+    rates = Rates(weights=weights, biases=biases)
+    return replace(recipe, rates=rates, row_rates={}, hold_steps=0, constraint=constraint)

@@ -28,6 +28,8 @@ OPTIONS = RunOptions(
     seed=4,
     precision="fp32",
     limit_train_batches=5,
+    prune_to=1000,
+    share_values=False,
 )
 OTHER = RunOptions(
     data="elsewhere",
@@ -42,6 +44,8 @@ OTHER = RunOptions(
     seed=0,
     precision="bf16",
     limit_train_batches=6,
+    prune_to=2000,
+    share_values=True,
 )
 
 

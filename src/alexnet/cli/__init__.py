@@ -26,6 +26,7 @@ VERBS = {
     "weights": "alexnet.cli.weights",
     "verify": "alexnet.cli.verify",
     "convert": "alexnet.cli.convert",
+    "compress": "alexnet.cli.compress",
     "demo": "alexnet.cli.demo",
 }
 

@@ -18,6 +18,7 @@ from alexnet.nn.layers import use_channels_last
 from alexnet.recipes import Recipe
 from alexnet.train.checkpoint import Measured, Progress
 from alexnet.train.compiled import Gradients
+from alexnet.train.constraint import constraint_of
 from alexnet.train.observer import Advance
 from alexnet.train.on_device import DeviceBatch
 from alexnet.train.schedule import rate_at, recipe_progress
@@ -53,6 +54,7 @@ class Trainer:
         self.optimizer = Sgd2012(self.net, recipe)
         self.recipe, self.device, self.dtype = recipe, device, dtype
         self.seed, self.total_steps = seed, total_steps
+        self._constraint = constraint_of(self.net, self.optimizer, recipe, total_steps)
         self._gradients = Gradients(
             self._loss, self.net.parameters(), device=device, batch_size=recipe.batch_size, say=say
         )
@@ -78,7 +80,8 @@ class Trainer:
             raise RunError(
                 f"a batch of {len(images)} does not fit the memory of {self.device}; begin with a smaller --batch-size"
             ) from None
-        self.optimizer.step()
+        with self._constraint(step):
+            self.optimizer.step()
         return loss, wrong
 
     def _loss(self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float) -> tuple[Tensor, Tensor]:

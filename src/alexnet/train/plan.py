@@ -15,7 +15,7 @@ from alexnet.data.loader import LoaderOptions, TrainLoader
 from alexnet.data.splits import ClassInfo, DataSet
 from alexnet.errors import DataError, InputError
 from alexnet.nn import InputLayer, Net, build
-from alexnet.recipes import Plateau, Recipe, default_recipe, find_recipe
+from alexnet.recipes import Plateau, Recipe, default_recipe, find_recipe, pruning, sharing_values
 from alexnet.train.beginning import Beginning, begin_with
 from alexnet.train.device import pick_device, pick_precision
 from alexnet.train.folder import describe_data
@@ -133,6 +133,10 @@ def _recipe(options: RunOptions, net: str) -> Recipe:
     """The recipe asked for, else the net's own, with the run's epochs, batch size and rate put in."""
     recipe = find_recipe(options.recipe) if options.recipe else default_recipe(net)
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
+    if options.prune_to is not None:
+        recipe = pruning(recipe, options.prune_to)
+    elif options.share_values:
+        recipe = sharing_values(recipe)
     return recipe if options.lr is None else recipe.with_lr(options.lr)
 
 

@@ -22,9 +22,10 @@ from alexnet.arch.spec import Spec
 from alexnet.atomic import write_whole
 from alexnet.data.splits import ClassInfo
 from alexnet.errors import InputError, WeightsError
-from alexnet.preprocess import Preprocessing
+from alexnet.preprocess import Preprocessing, canvas_size
 from alexnet.weights.check import check_shapes, check_tensors, tensor_shapes
 from alexnet.weights.metadata import read_classes, read_errors, read_licence, read_probe, read_recipe
+from alexnet.weights.packed import STEPS, Coded, is_packed, pack_image, pack_tensors, unpack_image, unpack_tensors
 from alexnet.weights.stored import MappedFile, StoredTensors
 
 FORMAT = 1
@@ -75,10 +76,27 @@ def save_weights(path: str | Path, weights: Weights) -> None:
         OSError: the folder is missing or read-only, or the disk is full.
     """
     check_tensors(weights.spec, weights.tensors)
-    tensors = {key: np.ascontiguousarray(tensor) for key, tensor in weights.tensors.items()}
+    tensors: dict[str, NDArray[Any]] = dict(weights.tensors)
     if weights.preprocessing.mean_image is not None:
-        tensors[MEAN_IMAGE] = np.ascontiguousarray(weights.preprocessing.mean_image, dtype=np.float32)
-    content = save(tensors, {METADATA_KEY: write_metadata(weights)})
+        tensors[MEAN_IMAGE] = weights.preprocessing.mean_image.astype(np.float32, copy=False)
+    _write(path, tensors, weights)
+
+
+def save_packed(path: str | Path, weights: Weights, coded: Mapping[str, Coded | NDArray[np.float32]]) -> None:
+    """Write `weights`, whole or not at all, as the codes that `coded` has for their tensors (see `packed.py`).
+
+    Raises:
+        OSError: the folder is missing or read-only, or the disk is full.
+    """
+    stored = pack_tensors(coded)
+    if weights.preprocessing.mean_image is not None:
+        stored[MEAN_IMAGE + STEPS] = np.frombuffer(pack_image(weights.preprocessing.mean_image), np.uint8)
+    _write(path, stored, weights)
+
+
+def _write(path: str | Path, tensors: Mapping[str, NDArray[Any]], weights: Weights) -> None:
+    arrays = {key: np.ascontiguousarray(tensor) for key, tensor in tensors.items()}
+    content = save(arrays, {METADATA_KEY: write_metadata(weights)})
     with write_whole(path) as temporary:
         temporary.write_bytes(content)  # the library's own writer makes files that only their owner can read
 
@@ -93,10 +111,22 @@ def read_weights(path: str | Path) -> Weights:
     with _opened(path) as (stored, file):
         mapped = MappedFile(path)
         views = _views(mapped.content, file)
-        spec, mean_image = spec_from_json(stored["spec"]), views.pop(MEAN_IMAGE, None)
+        spec = spec_from_json(stored["spec"])
+        if is_packed(views):
+            return _read_packed(stored, spec, views)
+        mean_image = views.pop(MEAN_IMAGE, None)
         check_tensors(spec, views)
         mapped.let_go()
         return read_metadata(stored, StoredTensors(mapped, tensor_shapes(spec), views), mean_image)
+
+
+def _read_packed(stored: Mapping[str, Any], spec: Spec, views: dict[str, NDArray[Any]]) -> Weights:
+    steps, mean_image = views.pop(MEAN_IMAGE + STEPS, None), None
+    if steps is not None:
+        mean_image = unpack_image(steps.tobytes(), (3, *canvas_size(stored["preprocessing"]["resize"])))
+    tensors = unpack_tensors(tensor_shapes(spec), views)
+    check_tensors(spec, tensors)
+    return read_metadata(stored, tensors, mean_image)
 
 
 def write_metadata(weights: Weights) -> str:
@@ -174,7 +204,8 @@ def read_header(path: str | Path) -> Header:
     """
     with _opened(Path(path)) as (stored, file):
         keys = set(file.keys()) - {MEAN_IMAGE}
-        check_shapes(spec_from_json(stored["spec"]), {key: tuple(file.get_slice(key).get_shape()) for key in keys})
+        if not is_packed(keys):
+            check_shapes(spec_from_json(stored["spec"]), {key: tuple(file.get_slice(key).get_shape()) for key in keys})
         return header_of(stored)
 
 

@@ -1,0 +1,70 @@
+"""`alexnet compress WEIGHTS DST`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from alexnet.cli.options import WORKERS, Workers
+from alexnet.cli.output import AsJson, print_json
+from alexnet.cli.progress import Watcher
+
+if TYPE_CHECKING:
+    from alexnet.compress import Compressed
+
+EXAMPLE = "runs/my-run small.safetensors --data photos --mib 8"
+
+
+def compress(
+    weights: Annotated[str, typer.Argument(help="A run folder or a file of weights.", metavar="WEIGHTS")],
+    destination: Annotated[Path, typer.Argument(help="The .safetensors file to write.", metavar="DST")],
+    data: Annotated[
+        str | None,
+        typer.Option(help="DATA to train and measure on meanwhile; without, nothing is pruned.", metavar="DATA"),
+    ] = None,
+    mib: Annotated[float, typer.Option(min=0.01, help="The size to reach, in MiB.")] = 8.0,
+    epochs: Annotated[int, typer.Option(min=2, help="Passes over the data.")] = 10,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images an update; default: the recipe's.")] = None,
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16"], typer.Option(help="Of products; auto: bf16 where it is fast.")
+    ] = "auto",
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")] = "auto",
+    workers: Workers = WORKERS,
+    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue what was begun for DST.")] = False,
+    limit_train_batches: Annotated[int | None, typer.Option(min=1, help="Steps an epoch at most.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Make weights small: prune them, let them share values, and code them, training all the while."""
+    from dataclasses import asdict
+
+    from alexnet.compress import CompressOptions
+    from alexnet.compress import compress as make_small
+
+    options = CompressOptions(
+        data=data,
+        target_bytes=round(mib * 2**20),
+        epochs=epochs,
+        batch_size=batch_size,
+        precision=precision,
+        device=device,
+        workers=workers,
+        seed=seed,
+        limit_train_batches=limit_train_batches,
+    )
+    done = make_small(weights, destination, options, resume=resume, observer=Watcher())
+    if json:
+        print_json({"weights": weights, "out": str(destination), **asdict(done)})
+    else:
+        _print_stages(done, destination)
+
+
+def _print_stages(done: "Compressed", destination: Path) -> None:
+    measured = f"errors on {done.split}, center view" if done.split else "errors not measured: no images held out"
+    print(f"{'':10}{'MB':>9}{'smaller':>9}{'top-1':>9}{'top-5':>9}{'agrees':>9}   {measured}")
+    first = done.stages[0].bytes
+    for stage in done.stages:
+        shares = (stage.top1_error, stage.top5_error, stage.agreement)
+        words = "".join(f"{'' if share is None else f'{share:.2%}':>9}" for share in shares)
+        print(f"{stage.name:10}{stage.bytes / 1e6:9.2f}{first / stage.bytes:8.1f}x{words}")
+    print(f"{destination}: {done.kept:.1%} of the weights are left")

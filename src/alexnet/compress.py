@@ -1,0 +1,299 @@
+"""Weights made small: pruned, and made to share values, while they are trained on; then coded. And what that cost.
+
+Source: Han, Mao and Dally 2016, arXiv 1510.00149 (Deep Compression).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from math import log2
+from pathlib import Path
+from shutil import rmtree
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.data.damaged import DamagedImages
+from alexnet.data.datasets import open_data
+from alexnet.data.loader import eval_batches
+from alexnet.data.splits import DataSet
+from alexnet.errors import DataError, InputError
+from alexnet.evaluate import evaluate
+from alexnet.predict import Classifier, load
+from alexnet.preprocess import extract_views
+from alexnet.recipes import SharedValues
+from alexnet.train.observer import Observer, Printing
+from alexnet.train.options import RunOptions
+from alexnet.train.run import train
+from alexnet.train.saver import LAST
+from alexnet.train.sharing import centres_of, most_values, nearest
+from alexnet.verify import probe_logits
+from alexnet.weights import Weights, find_weights, make_probe
+from alexnet.weights.catalog import RUN_FILE
+from alexnet.weights.classes import match_classes
+from alexnet.weights.files import save_packed, write_metadata
+from alexnet.weights.packed import Coded, pack_image, unpack_image
+from alexnet.weights.probe import with_errors
+
+RUNS = ".runs"  # the folder beside the file that is made
+SHARING_PART = 0.3  # of the epochs
+
+_HEADER_BYTES = 90  # of safetensors for one array
+_PLACE_BITS, _FLOAT_BITS = 8, 32  # of a pruned weight before it is coded: the gap before it, and its value
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressOptions:
+    """How small, and with how much work. `data`: to train and measure on; without it values are shared, no more."""
+
+    data: str | None
+    target_bytes: int
+    epochs: int = 10
+    batch_size: int | None = None
+    seed: int = 0
+    precision: str = "auto"
+    device: str = "auto"
+    workers: int = 2
+    limit_train_batches: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """The net at one point of the way. `bytes`: of its file; of those that are not written, as their parts would be.
+
+    Errors are fractions of the held-out images, centre view; `agreement` is the share of them whose first class is the
+    original's. None where nothing is held out.
+    """
+
+    name: str
+    bytes: int
+    top1_error: float | None = None
+    top5_error: float | None = None
+    agreement: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compressed:
+    """What became of weights. `kept`: the share of them that is not zero; `split`: where errors were measured."""
+
+    kept: float
+    split: str | None
+    stages: tuple[Stage, ...]
+
+
+def compress(
+    source: str | Path,
+    destination: str | Path,
+    options: CompressOptions,
+    *,
+    resume: bool = False,
+    observer: Observer | None = None,
+) -> Compressed:
+    """Write the weights at `source` to `destination`, whole or not at all, in about `options.target_bytes`.
+
+    Two runs train on the data: in the first, weights are taken away; in the second, those that are left share values.
+    Both are kept in a folder beside `destination` until the end, and `resume` goes on from there.
+
+    Raises:
+        InputError: weights or data that cannot be used, data of other classes, or a size out of reach.
+        RunError: the loss is not a finite number.
+        OSError: the disk is full or the folder is read-only.
+        KeyboardInterrupt: Ctrl-C; the runs are kept.
+    """
+    observer, destination = observer or Printing(), Path(destination)
+    if not destination.parent.is_dir():
+        raise InputError(f"{destination}: there is no folder {destination.parent}; make it, or write elsewhere")
+    original = find_weights(source)
+    if options.data is None:
+        return _write(original, destination, [Stage(name="original", bytes=_float32_bytes(original))], None)
+    size = weight_bytes(original, options.target_bytes)
+    judge = _Judge(original, open_data(options.data), options.workers, observer)
+    stages = [judge.stage("original", original, _float32_bytes(original))]
+    folder = destination.with_name(destination.name + RUNS)
+    run = partial(_train, options, observer, resume)
+    pruned = run(source, folder / "pruned", prune_to=size)
+    stages.append(judge.stage("pruned", pruned, _num_left(pruned) * (_PLACE_BITS + _FLOAT_BITS) // 8))
+    shared = run(folder / "pruned", folder / "shared", share_values=True)
+    stages.append(judge.stage("shared", shared, round(_num_left(shared) * (_PLACE_BITS + log2(SharedValues().fc)) / 8)))
+    done = _write(shared, destination, stages, judge)
+    rmtree(folder)
+    return done
+
+
+def weight_bytes(weights: Weights, target_bytes: int) -> int:
+    """What a file of `target_bytes` leaves for the weights.
+
+    Raises:
+        InputError: not a byte for every hundred of them.
+    """
+    others = sum(2 * tensor.size for key, tensor in weights.tensors.items() if not _is_coded(key))
+    image = weights.preprocessing.mean_image
+    others += len(write_metadata(weights)) + (0 if image is None else len(pack_image(image)))
+    others += sum(_HEADER_BYTES * (3 if _is_coded(key) else 1) for key in weights.tensors)
+    least = others + sum(tensor.size for key, tensor in weights.tensors.items() if _is_coded(key)) // 100
+    if target_bytes < least:
+        raise InputError(f"{target_bytes:,} bytes are too few for {weights.spec.name}; give it {least:,} or more")
+    return target_bytes - others
+
+
+def code(weights: Weights, shared: SharedValues) -> dict[str, Coded | NDArray[np.float32]]:
+    """The tensors as numbers in codebooks. Values that are not shared yet are made so, by k-means; biases stay."""
+    coded: dict[str, Coded | NDArray[np.float32]] = {}
+    for key, tensor in weights.tensors.items():
+        if not _is_coded(key):
+            coded[key] = tensor
+            continue
+        left, most = tensor != 0, most_values(weights.spec, key, shared)
+        values = tensor[left]
+        centres = np.unique(values)
+        centres = centres if len(centres) <= most else centres_of(values, most)
+        codes = np.zeros(tensor.shape, np.uint8)
+        codes[left] = 1 + nearest(values, centres)
+        coded[key] = Coded(codes, np.concatenate([[0], centres]).astype(np.float16))
+    return coded
+
+
+class _Judge:
+    """Errors on the held-out images, and how often the first class is the original's.
+
+    Raises:
+        InputError: the data have not the classes of the weights.
+    """
+
+    def __init__(self, original: Weights, dataset: DataSet, workers: int, observer: Observer) -> None:
+        try:
+            same = len(match_classes(dataset.classes, original.classes)) == len(original.classes)
+        except DataError:
+            same = False
+        if not same:
+            raise InputError(f"{dataset.name} has not the classes of the weights; train on what they were trained on")
+        self._dataset, self._workers, self._observer = dataset, workers, observer
+        self.split = next((name for name in ("val", "test") if name in dataset.splits), None)
+        self._original = load(original)
+
+    def stage(self, name: str, weights: Weights, size: int) -> Stage:
+        """The errors of weights, as a stage of `size` bytes."""
+        if self.split is None:
+            return Stage(name=name, bytes=size)
+        classifier, split = load(weights), self._dataset.split(self.split)
+        damaged = DamagedImages(len(split), self._observer.say)
+        with self._observer.progress(f"errors, {name}", len(split), "images") as advance:
+            found = evaluate(
+                [classifier],
+                split,
+                self._dataset.classes,
+                workers=self._workers,
+                progress=advance,
+                on_damaged=damaged,
+            )
+        return Stage(
+            name=name,
+            bytes=size,
+            top1_error=found.top1_error,
+            top5_error=found.top5_error,
+            agreement=self._agreement(classifier),
+        )
+
+    def errors(self, stage: Stage) -> dict[str, object]:
+        """A stage's errors, as weights keep them."""
+        errors = {"top1_error": stage.top1_error, "top5_error": stage.top5_error}
+        return {"data": self._dataset.name, "split": self.split, "views": "center", **errors}
+
+    def _agreement(self, classifier: Classifier) -> float:
+        split, same, total = self._dataset.split(self.split or ""), 0, 0
+        batches = eval_batches(
+            split,
+            batch_size=128,
+            preprocessing=classifier.preprocessing,
+            workers=self._workers,
+            on_damaged=DamagedImages(len(split), lambda _: None),
+        )
+        for canvases, labels, _ in batches:
+            if len(labels):
+                firsts = [_firsts(each, canvases) for each in (self._original, classifier)]
+                same += sum(a == b for a, b in zip(*firsts, strict=True))
+                total += len(labels)
+        return same / total
+
+
+def _firsts(classifier: Classifier, canvases: NDArray[np.uint8]) -> list[str]:
+    """The names of the most probable classes."""
+    crops = extract_views(canvases, classifier.preprocessing.crop, "center")[0]
+    return [classifier.classes[index].name for index in classifier.engine.logits(crops).argmax(1)]
+
+
+def _train(
+    options: CompressOptions,
+    observer: Observer,
+    resume: bool,
+    source: str | Path,
+    folder: Path,
+    *,
+    prune_to: int | None = None,
+    share_values: bool | None = None,
+) -> Weights:
+    """A run under a constraint, from the weights at `source`."""
+    sharing = max(1, round(SHARING_PART * options.epochs))
+    train(
+        RunOptions(
+            data=options.data or "",
+            weights=str(source),
+            epochs=sharing if share_values else max(1, options.epochs - sharing),
+            batch_size=options.batch_size,
+            seed=options.seed,
+            precision=options.precision,
+            limit_train_batches=options.limit_train_batches,
+            prune_to=prune_to,
+            share_values=share_values,
+        ),
+        observer,
+        out=folder,
+        resume=resume and (folder / RUN_FILE).exists(),
+        device=options.device,
+        workers=options.workers,
+    )
+    return find_weights(folder / LAST)  # not the best of its epochs: those before the last were larger
+
+
+def _write(weights: Weights, destination: Path, stages: Sequence[Stage], judge: _Judge | None) -> Compressed:
+    """Code the weights, measure the net that the codes stand for, and write it with its errors."""
+    coded = code(weights, SharedValues())
+    image = weights.preprocessing.mean_image
+    if image is not None:
+        image = unpack_image(pack_image(image), image.shape)
+    tensors = {
+        key: tensor.values if isinstance(tensor, Coded) else tensor.astype(np.float16).astype(np.float32)
+        for key, tensor in coded.items()
+    }
+    child = replace(
+        weights,
+        tensors=tensors,
+        preprocessing=replace(weights.preprocessing, mean_image=image),
+        errors=(),
+        probe=None,
+    )
+    child = replace(child, probe=make_probe(child, probe_logits(child)))
+    last = judge.stage("coded", child, 0) if judge else Stage(name="coded", bytes=0)
+    if judge and judge.split:
+        child = with_errors(child, [judge.errors(last)])
+    save_packed(destination, child, coded)
+    last = replace(last, bytes=destination.stat().st_size)
+    return Compressed(
+        kept=_num_left(child) / sum(tensor.size for key, tensor in tensors.items() if _is_coded(key)),
+        split=judge.split if judge else None,
+        stages=(*stages, last),
+    )
+
+
+def _is_coded(key: str) -> bool:
+    """Is it a tensor of weights? Biases are few, and are not worth it."""
+    return key.endswith(".weight")
+
+
+def _num_left(weights: Weights) -> int:
+    """Weights that are not zero."""
+    return sum(int(np.count_nonzero(tensor)) for key, tensor in weights.tensors.items() if _is_coded(key))
+
+
+def _float32_bytes(weights: Weights) -> int:
+    return sum(4 * tensor.size for tensor in weights.tensors.values())

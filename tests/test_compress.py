@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alexnet.compress import CompressOptions, Stage, compress, weight_bytes
+from alexnet.errors import InputError
+from alexnet.train.observer import Silent
+from alexnet.train.options import RunOptions
+from alexnet.train.run import train
+from alexnet.verify import verify
+from alexnet.weights import Weights, find_weights
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("sklearn")
+    out = tmp_path_factory.mktemp("digits") / "run"
+    train(RunOptions(data="digits", epochs=12, precision="fp32"), Silent(), out=out, device="cpu")
+    return out
+
+
+def options(target_bytes: int, **settings: object) -> CompressOptions:
+    asked = {"data": "digits", "epochs": 4, "precision": "fp32", "device": "cpu"} | settings
+    return CompressOptions(target_bytes=target_bytes, **asked)  # type: ignore[arg-type]
+
+
+def test_a_net_becomes_small_and_still_knows_its_classes(digits_run: Path, tmp_path: Path) -> None:
+    done = compress(digits_run, tmp_path / "small.safetensors", options(60_000), observer=Silent())
+    assert [stage.name for stage in done.stages] == ["original", "pruned", "shared", "coded"]
+    sizes = [stage.bytes for stage in done.stages]
+    assert sizes == sorted(sizes, reverse=True)
+    first, last = done.stages[0], done.stages[-1]
+    assert last.bytes == (tmp_path / "small.safetensors").stat().st_size
+    assert last.bytes == pytest.approx(60_000, rel=0.1)
+    assert first.agreement == 1
+    assert last.agreement is not None
+    assert last.agreement > 0.95
+    assert last.top1_error is not None
+    assert first.top1_error is not None
+    assert last.top1_error < first.top1_error + 0.03
+    assert list(tmp_path.iterdir()) == [tmp_path / "small.safetensors"]
+
+
+def test_what_is_written_is_what_was_measured(digits_run: Path, tmp_path: Path) -> None:
+    path = tmp_path / "small.safetensors"
+    done = compress(digits_run, path, options(60_000, epochs=2), observer=Silent())
+    assert verify(path).checksummed
+    weights = find_weights(path)
+    [errors] = weights.errors
+    assert errors["top1_error"] == done.stages[-1].top1_error
+    left = sum(np.count_nonzero(tensor) for key, tensor in weights.tensors.items() if key.endswith("weight"))
+    total = sum(tensor.size for key, tensor in weights.tensors.items() if key.endswith("weight"))
+    assert left / total == pytest.approx(done.kept)
+
+
+def test_without_data_values_are_shared_and_nothing_is_pruned(digits_run: Path, tmp_path: Path) -> None:
+    done = compress(digits_run, tmp_path / "small.safetensors", options(60_000, data=None), observer=Silent())
+    assert [stage.name for stage in done.stages] == ["original", "coded"]
+    assert done.kept > 0.99
+    assert (done.split, done.stages[-1].top1_error) == (None, None)
+    assert done.stages[0].bytes / done.stages[-1].bytes > 5
+
+
+def test_what_is_no_weight_takes_its_part_first(tiny_weights: Weights) -> None:
+    assert weight_bytes(tiny_weights, 6000) - weight_bytes(tiny_weights, 5000) == 1000
+    assert weight_bytes(tiny_weights, 5000) < 5000 - 76  # biases in float16
+    with pytest.raises(InputError, match="20 bytes are too few for tiny; give it"):
+        weight_bytes(tiny_weights, 20)
+
+
+def test_other_classes_and_missing_folders_are_refused_before_any_work(
+    digits_run: Path, tiny_weights: Weights, tmp_path: Path
+) -> None:
+    from alexnet.weights import save_weights
+
+    save_weights(tmp_path / "tiny.safetensors", tiny_weights)
+    with pytest.raises(InputError, match="digits has not the classes of the weights"):
+        compress(tmp_path / "tiny.safetensors", tmp_path / "small.safetensors", options(6000), observer=Silent())
+    with pytest.raises(InputError, match="there is no folder"):
+        compress(digits_run, tmp_path / "nowhere/small.safetensors", options(60_000), observer=Silent())
+    assert list(tmp_path.iterdir()) == [tmp_path / "tiny.safetensors"]
+
+
+def test_work_that_was_stopped_goes_on(digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import alexnet.compress as module
+
+    asked, path = options(60_000, epochs=2), tmp_path / "small.safetensors"
+    whole = compress(digits_run, tmp_path / "whole.safetensors", asked, observer=Silent())
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write", stop)
+        with pytest.raises(KeyboardInterrupt):
+            compress(digits_run, path, asked, observer=Silent())
+    assert (tmp_path / "small.safetensors.runs/shared/last.safetensors").exists()
+    with pytest.raises(InputError):
+        compress(digits_run, path, asked, observer=Silent())
+    assert compress(digits_run, path, asked, resume=True, observer=Silent()) == whole
+    assert path.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    assert isinstance(whole.stages[0], Stage)
+
+
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
