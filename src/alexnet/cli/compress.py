@@ -12,7 +12,7 @@ from alexnet.cli.progress import Watcher
 if TYPE_CHECKING:
     from alexnet.compress import Compressed
 
-EXAMPLE = "runs/my-run small.safetensors --data photos --mib 8"
+EXAMPLE = "runs/my-run small.safetensors --data photos"
 
 
 def compress(
