@@ -138,3 +138,20 @@ def test_missing_and_damaged_parts_are_named(part: str, packed: tuple[Path, Weig
     save_file(arrays | {key: arrays[key][:-4]}, path, metadata)
     with pytest.raises(WeightsError, match=r"small\.safetensors: .*copy the file again"):
         find_weights(path)
+
+
+def test_what_is_unknown_is_refused(packed: tuple[Path, Weights]) -> None:
+    path, weights = packed
+    arrays = load_file(path) | {"fc9.weight.codes": np.zeros(3, np.uint8)}
+    save_file(arrays, path, {METADATA_KEY: write_metadata(weights)})
+    with pytest.raises(WeightsError, match=r"unknown fc9\.weight\.codes"):
+        find_weights(path)
+
+
+def test_a_small_file_cannot_ask_for_all_memory(packed: tuple[Path, Weights]) -> None:
+    path, weights = packed
+    metadata = write_metadata(weights).replace('"out_features": 16', '"out_features": 1000000000')
+    assert "1000000000" in metadata
+    save_file(load_file(path), path, {METADATA_KEY: metadata})
+    with pytest.raises(WeightsError, match="over 268,435,456 weights"):
+        find_weights(path)

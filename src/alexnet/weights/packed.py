@@ -13,6 +13,7 @@ Differs: LZMA's adaptive range coder, of the standard library, in the place of H
 import lzma
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from alexnet.errors import WeightsError
 from alexnet.weights.check import list_names
 
 CODEBOOK, CODES, GAPS, STEPS = ".codebook", ".codes", ".gaps", ".steps"
-MOST_CODES = 256
+MOST_WEIGHTS = 1 << 28  # ours: a gigabyte of float32, four times net 145. A small file could claim any number
 IMAGE_STEP = 0.25  # grey levels. Ours: a mean image is known no better than that
 
 _SKIP = 255  # zeros that a gap may stand for at most
@@ -62,7 +63,7 @@ def unpack(gaps: bytes, codes: bytes, codebook: NDArray[np.float16], shape: tupl
     Raises:
         WeightsError: streams that are damaged, or of another tensor.
     """
-    size = int(np.prod(shape))
+    size = prod(shape)
     values = np.frombuffer(decompress(codes, size), np.uint8)
     steps = np.frombuffer(decompress(gaps, len(values) + size // _SKIP), np.uint8)
     is_value = steps != _SKIP
@@ -91,7 +92,7 @@ def unpack_image(content: bytes, shape: tuple[int, ...]) -> NDArray[np.float32]:
     Raises:
         WeightsError: damaged, or of another shape.
     """
-    size = int(np.prod(shape))
+    size = prod(shape)
     planes = np.frombuffer(decompress(content, 2 * size), np.uint8)
     if planes.size != 2 * size:
         raise WeightsError("a mean image of another size")
@@ -141,8 +142,13 @@ def unpack_tensors(
     """The tensors of `shapes`, float32 by key, from the arrays that `pack_tensors` stored.
 
     Raises:
-        WeightsError: arrays that are missing, damaged or of other tensors.
+        WeightsError: arrays that are missing, unknown, damaged or of other tensors; or more than any such net has.
     """
+    if sum(map(prod, shapes.values())) > MOST_WEIGHTS:
+        raise WeightsError(f"over {MOST_WEIGHTS:,} weights; give them unpacked")
+    known = {key + part for key in shapes for part in ("", CODEBOOK, CODES, GAPS)}
+    if unknown := [key for key in stored if key not in known]:
+        raise WeightsError(f"unknown {list_names(unknown)}")
 
     def tensor(key: str) -> NDArray[np.float32]:
         if key in stored:

@@ -189,9 +189,9 @@ bool in_same_map(const T* gradient, const T* x, T* result, int64_t images, int64
   if (!scratch.take(length)) return false;
 #pragma omp parallel
   {
-    float *const memory = scratch.mine(), *const values = memory, *const direct = values + plane, *const squares_across = direct + plane,
-          *const products_across = squares_across + high, *const squares = products_across + high + margin,
-          *const products = squares + longest + 2 * margin;
+    float *const memory = scratch.mine(), *const values = memory, *const direct = values + plane,
+          *const squares_across = direct + plane, *const products_across = squares_across + high,
+          *const squares = products_across + high + margin, *const products = squares + longest + 2 * margin;
     int64_t laid_out = LANES;
 #pragma omp for schedule(static)
     for (int64_t piece = 0; piece < images * pieces; ++piece) {
