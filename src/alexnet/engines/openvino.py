@@ -46,8 +46,9 @@ class OpenVINOEngine:
     def __init__(self, weights: Weights, device: str = AUTO, precision: Precision = "auto") -> None:
         only_cpu("OpenVINO", device)
         self._weights, self._lock = weights, Lock()
-        self._core = load_openvino().Core()
-        self._settings = _settings(self._core, precision)
+        with kept_signal_stack():
+            self._core = load_openvino().Core()
+            self._settings = _settings(self._core, precision)  # the first question brings the CPU's part of it
         self._compiled: dict[tuple[str, ...], _Compiled] = {}
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -81,8 +82,8 @@ class OpenVINOEngine:
 
     def _compile(self, names: tuple[str, ...]) -> _Compiled:
         try:
-            model, num_parts = self._model(names)
             with kept_signal_stack():
+                model, num_parts = self._model(names)
                 compiled = self._core.compile_model(model, "CPU", self._settings)
         except RuntimeError as error:
             if "alloc" in str(error):
