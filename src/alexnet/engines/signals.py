@@ -16,9 +16,9 @@ class _Stack(ctypes.Structure):
 def kept_signal_stack() -> Iterator[None]:
     """After the block, signals are handled where they were before it.
 
-    OpenVINO sets a stack of its own with every core's plugin and every model and, when that goes, sets the one it had found.
-    Of two that go in the order they came, the second brings back the first one's, which is freed by then: the next
-    Ctrl-C would crash the process. With the stack put back at once, each of them finds the right one.
+    OpenVINO sets a stack of its own with every core's plugin and every model and, when that goes, sets the one it had
+    found. Of two that go in the order they came, the second brings back the first one's, which is freed by then: the
+    next Ctrl-C would crash the process. With the stack put back at once, each of them finds the right one.
     """
     if sys.platform != "linux":
         yield
