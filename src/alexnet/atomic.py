@@ -8,10 +8,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
 
+from alexnet.errors import InputError
+
 # Windows moves nothing onto a file that another program, such as a virus scanner, has open: it is asked again, after
 # so many seconds (ours).
 _WAITS: tuple[float, ...] = (0.01, 0.1, 0.5) if os.name == "nt" else ()
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a file in a folder that is not there, before the work that would fill it.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it, or write elsewhere")
 
 
 @contextmanager

@@ -9,18 +9,18 @@ from functools import partial
 from math import log2
 from pathlib import Path
 from shutil import rmtree
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.atomic import check_folder
 from alexnet.data.damaged import DamagedImages
 from alexnet.data.datasets import open_data
-from alexnet.data.loader import eval_batches
 from alexnet.data.splits import DataSet
 from alexnet.errors import DataError, InputError
-from alexnet.evaluate import evaluate
-from alexnet.predict import Classifier, load
-from alexnet.preprocess import extract_views
+from alexnet.evaluate import Evaluation, evaluate
+from alexnet.predict import load
 from alexnet.recipes import SharedValues
 from alexnet.train.observer import Observer, Printing
 from alexnet.train.options import RunOptions
@@ -32,7 +32,7 @@ from alexnet.weights import Weights, find_weights, make_probe
 from alexnet.weights.catalog import RUN_FILE
 from alexnet.weights.classes import match_classes
 from alexnet.weights.files import save_packed, write_metadata
-from alexnet.weights.packed import Coded, pack_image, unpack_image
+from alexnet.weights.packed import Coded, is_coded, pack_image, unpack_image
 from alexnet.weights.probe import with_errors
 
 RUNS = ".runs"  # the folder beside the file that is made
@@ -101,20 +101,21 @@ def compress(
         KeyboardInterrupt: Ctrl-C; the runs are kept.
     """
     observer, destination = observer or Printing(), Path(destination)
-    if not destination.parent.is_dir():
-        raise InputError(f"{destination}: there is no folder {destination.parent}; make it, or write elsewhere")
+    check_folder(destination)
     original = find_weights(source)
     if options.data is None:
-        return _write(original, destination, [Stage(name="original", bytes=_float32_bytes(original))], None)
+        return _write(original, destination, [_stage("original", _float32_bytes(original), None)], None)
     size = weight_bytes(original, options.target_bytes)
     judge = _Judge(original, open_data(options.data), options.workers, observer)
-    stages = [judge.stage("original", original, _float32_bytes(original))]
+    stages = [_stage("original", _float32_bytes(original), judge(original, "original"))]
     folder = destination.with_name(destination.name + RUNS)
-    run = partial(_train, options, observer, resume)
-    pruned = run(source, folder / "pruned", prune_to=size)
-    stages.append(judge.stage("pruned", pruned, _num_left(pruned) * (_PLACE_BITS + _FLOAT_BITS) // 8))
-    shared = run(folder / "pruned", folder / "shared", share_values=True)
-    stages.append(judge.stage("shared", shared, round(_num_left(shared) * (_PLACE_BITS + log2(SharedValues().fc)) / 8)))
+    run, sharing = partial(_train, options, observer, resume), max(1, round(SHARING_PART * options.epochs))
+    pruned = run(source, folder / "pruned", max(1, options.epochs - sharing), prune_to=size)
+    size = _num_left(pruned) * (_PLACE_BITS + _FLOAT_BITS) // 8
+    stages.append(_stage("pruned", size, judge(pruned, "pruned")))
+    shared = run(folder / "pruned", folder / "shared", sharing, share_values=True)
+    size = round(_num_left(shared) * (_PLACE_BITS + log2(SharedValues().fc)) / 8)
+    stages.append(_stage("shared", size, judge(shared, "shared")))
     done = _write(shared, destination, stages, judge)
     rmtree(folder)
     return done
@@ -126,11 +127,11 @@ def weight_bytes(weights: Weights, target_bytes: int) -> int:
     Raises:
         InputError: not a byte for every hundred of them.
     """
-    others = sum(2 * tensor.size for key, tensor in weights.tensors.items() if not _is_coded(key))
+    others = sum(2 * tensor.size for key, tensor in weights.tensors.items() if not is_coded(key))
     image = weights.preprocessing.mean_image
     others += len(write_metadata(weights)) + (0 if image is None else len(pack_image(image)))
-    others += sum(_HEADER_BYTES * (3 if _is_coded(key) else 1) for key in weights.tensors)
-    least = others + sum(tensor.size for key, tensor in weights.tensors.items() if _is_coded(key)) // 100
+    others += sum(_HEADER_BYTES * (3 if is_coded(key) else 1) for key in weights.tensors)
+    least = others + sum(tensor.size for key, tensor in weights.tensors.items() if is_coded(key)) // 100
     if target_bytes < least:
         raise InputError(f"{target_bytes:,} bytes are too few for {weights.spec.name}; give it {least:,} or more")
     return target_bytes - others
@@ -140,7 +141,7 @@ def code(weights: Weights, shared: SharedValues) -> dict[str, Coded | NDArray[np
     """The tensors as numbers in codebooks. Values that are not shared yet are made so, by k-means; biases stay."""
     coded: dict[str, Coded | NDArray[np.float32]] = {}
     for key, tensor in weights.tensors.items():
-        if not _is_coded(key):
+        if not is_coded(key):
             coded[key] = tensor
             continue
         left, most = tensor != 0, most_values(weights.spec, key, shared)
@@ -153,8 +154,15 @@ def code(weights: Weights, shared: SharedValues) -> dict[str, Coded | NDArray[np
     return coded
 
 
+class _Judged(NamedTuple):
+    """Errors on the held-out images, and the share of them whose first class is the original's."""
+
+    errors: Evaluation
+    agreement: float
+
+
 class _Judge:
-    """Errors on the held-out images, and how often the first class is the original's.
+    """Measures weights on the held-out images. The original's come first: others are compared with their answers.
 
     Raises:
         InputError: the data have not the classes of the weights.
@@ -167,59 +175,34 @@ class _Judge:
             same = False
         if not same:
             raise InputError(f"{dataset.name} has not the classes of the weights; train on what they were trained on")
-        self._dataset, self._workers, self._observer = dataset, workers, observer
-        self.split = next((name for name in ("val", "test") if name in dataset.splits), None)
-        self._original = load(original)
+        self.dataset, self._workers, self._observer = dataset, workers, observer
+        self._originals: list[str] = []
 
-    def stage(self, name: str, weights: Weights, size: int) -> Stage:
-        """The errors of weights, as a stage of `size` bytes."""
-        if self.split is None:
-            return Stage(name=name, bytes=size)
-        classifier, split = load(weights), self._dataset.split(self.split)
-        damaged = DamagedImages(len(split), self._observer.say)
+    def __call__(self, weights: Weights, name: str) -> _Judged | None:
+        """What came out; None where nothing is held out."""
+        if self.dataset.held_out is None:
+            return None
+        split, firsts = self.dataset.split(self.dataset.held_out), list[str]()
         with self._observer.progress(f"errors, {name}", len(split), "images") as advance:
-            found = evaluate(
-                [classifier],
+            errors = evaluate(
+                [load(weights)],
                 split,
-                self._dataset.classes,
+                self.dataset.classes,
                 workers=self._workers,
                 progress=advance,
-                on_damaged=damaged,
+                on_damaged=DamagedImages(len(split), self._observer.say),
+                on_probabilities=lambda probs: firsts.extend(weights.classes[best].name for best in probs.argmax(1)),
             )
-        return Stage(
-            name=name,
-            bytes=size,
-            top1_error=found.top1_error,
-            top5_error=found.top5_error,
-            agreement=self._agreement(classifier),
-        )
-
-    def errors(self, stage: Stage) -> dict[str, object]:
-        """A stage's errors, as weights keep them."""
-        errors = {"top1_error": stage.top1_error, "top5_error": stage.top5_error}
-        return {"data": self._dataset.name, "split": self.split, "views": "center", **errors}
-
-    def _agreement(self, classifier: Classifier) -> float:
-        split, same, total = self._dataset.split(self.split or ""), 0, 0
-        batches = eval_batches(
-            split,
-            batch_size=128,
-            preprocessing=classifier.preprocessing,
-            workers=self._workers,
-            on_damaged=DamagedImages(len(split), lambda _: None),
-        )
-        for canvases, labels, _ in batches:
-            if len(labels):
-                firsts = [_firsts(each, canvases) for each in (self._original, classifier)]
-                same += sum(a == b for a, b in zip(*firsts, strict=True))
-                total += len(labels)
-        return same / total
+        self._originals = self._originals or firsts
+        same = [one == other for one, other in zip(firsts, self._originals, strict=True)]
+        return _Judged(errors, sum(same) / len(same))
 
 
-def _firsts(classifier: Classifier, canvases: NDArray[np.uint8]) -> list[str]:
-    """The names of the most probable classes."""
-    crops = extract_views(canvases, classifier.preprocessing.crop, "center")[0]
-    return [classifier.classes[index].name for index in classifier.engine.logits(crops).argmax(1)]
+def _stage(name: str, size: int, judged: _Judged | None) -> Stage:
+    if judged is None:
+        return Stage(name=name, bytes=size)
+    top1_error, top5_error = judged.errors.top1_error, judged.errors.top5_error
+    return Stage(name=name, bytes=size, top1_error=top1_error, top5_error=top5_error, agreement=judged.agreement)
 
 
 def _train(
@@ -228,17 +211,17 @@ def _train(
     resume: bool,
     source: str | Path,
     folder: Path,
+    epochs: int,
     *,
     prune_to: int | None = None,
     share_values: bool | None = None,
 ) -> Weights:
     """A run under a constraint, from the weights at `source`."""
-    sharing = max(1, round(SHARING_PART * options.epochs))
     train(
         RunOptions(
             data=options.data or "",
             weights=str(source),
-            epochs=sharing if share_values else max(1, options.epochs - sharing),
+            epochs=epochs,
             batch_size=options.batch_size,
             seed=options.seed,
             precision=options.precision,
@@ -273,26 +256,21 @@ def _write(weights: Weights, destination: Path, stages: Sequence[Stage], judge: 
         probe=None,
     )
     child = replace(child, probe=make_probe(child, probe_logits(child)))
-    last = judge.stage("coded", child, 0) if judge else Stage(name="coded", bytes=0)
-    if judge and judge.split:
-        child = with_errors(child, [judge.errors(last)])
+    split = judge.dataset.held_out if judge else None
+    judged = judge(child, "coded") if judge else None
+    if judge and judged:
+        child = with_errors(child, [judged.errors.record(judge.dataset.name, split)])
     save_packed(destination, child, coded)
-    last = replace(last, bytes=destination.stat().st_size)
     return Compressed(
-        kept=_num_left(child) / sum(tensor.size for key, tensor in tensors.items() if _is_coded(key)),
-        split=judge.split if judge else None,
-        stages=(*stages, last),
+        kept=_num_left(child) / sum(tensor.size for key, tensor in tensors.items() if is_coded(key)),
+        split=split,
+        stages=(*stages, _stage("coded", destination.stat().st_size, judged)),
     )
-
-
-def _is_coded(key: str) -> bool:
-    """Is it a tensor of weights? Biases are few, and are not worth it."""
-    return key.endswith(".weight")
 
 
 def _num_left(weights: Weights) -> int:
     """Weights that are not zero."""
-    return sum(int(np.count_nonzero(tensor)) for key, tensor in weights.tensors.items() if _is_coded(key))
+    return sum(int(np.count_nonzero(tensor)) for key, tensor in weights.tensors.items() if is_coded(key))
 
 
 def _float32_bytes(weights: Weights) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.atomic import check_folder
 from alexnet.data.collection import Collection
 from alexnet.data.damaged import OnDamaged, refuse
 from alexnet.data.loader import eval_batches
@@ -82,8 +83,7 @@ def convert(
         raise UnknownNameError("format", form, SUFFIXES)
     if form == TENSORS_ONLY and (uint8_input or calibration):
         raise InputError("a .safetensors file holds no graph; uint8 input and int8 are for .onnx and .xml")
-    if not destination.parent.is_dir():
-        raise InputError(f"{destination}: there is no folder {destination.parent}; make it, or write elsewhere")
+    check_folder(destination)
     weights = find_weights(source)
     if _files_of(weights) & {path.resolve() for path in _written(destination, form)}:
         raise InputError(f"{destination} is what {source} is read from; write elsewhere")

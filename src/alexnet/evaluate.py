@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,11 @@ class Evaluation:
     views: Views
     images_per_second: float
 
+    def record(self, data: str, split: str | None) -> dict[str, Any]:
+        """The errors as weights keep them, with the data and the split that they are of."""
+        errors = {"top1_error": self.top1_error, "top5_error": self.top5_error}
+        return {"data": data, "split": split, "views": self.views, **errors}
+
 
 def evaluate(
     classifiers: Sequence[Classifier],
@@ -42,12 +48,14 @@ def evaluate(
     workers: int = 2,
     progress: Callable[[int], object] | None = None,
     on_damaged: OnDamaged = refuse,
+    on_probabilities: Callable[[NDArray[np.float32]], object] | None = None,
 ) -> Evaluation:
     """Errors and loss of the mean of the classifiers' probabilities over `split`.
 
     The data's classes are found among the weights' by `match_classes`; the weights may know more, and then err among
-    all of theirs. `progress` is called with the number of images of each batch. The rate includes decoding. Where
-    `on_damaged` bears the error of an image that cannot be read, the image does not count.
+    all of theirs. `progress` is called with the number of images of each batch, `on_probabilities` with its averaged
+    probabilities (n, K). The rate includes decoding. Where `on_damaged` bears the error of an image that cannot be
+    read, the image does not count.
 
     Raises:
         DataError: no images, or classes that the weights do not know.
@@ -64,6 +72,8 @@ def evaluate(
         if not len(data_labels):
             continue
         probs = _mean_probabilities(classifiers, columns, canvases, views)
+        if on_probabilities:
+            on_probabilities(probs)
         labels = index_of_label[data_labels]
         top1 += topk_credit(probs, labels, 1).sum()
         top5 += topk_credit(probs, labels, 5).sum()

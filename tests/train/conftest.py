@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from alexnet.arch.spec import Conv, Dropout, Fc, Relu, Softmax, Spec
@@ -12,6 +13,9 @@ from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet
 from alexnet.nn import Net, build
 from alexnet.train import epochs
+from alexnet.train.pruning import Pruner
+from alexnet.train.sgd import Sgd2012
+from alexnet.train.sharing import ValueSharer
 
 COLOURS = {"blue": (40, 70, 200), "green": (60, 180, 70), "red": (200, 50, 60)}
 IMAGES_PER_CLASS = 32
@@ -90,3 +94,18 @@ def small_net() -> Net:
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curves take longer to draw than such runs to train."""
     monkeypatch.setattr(epochs, "draw_curves", lambda *_: None)
+
+
+@pytest.fixture
+def walk() -> Callable[..., None]:
+    """Updates, each made inside of a constraint, by gradients that are their step's own."""
+
+    def walk(net: Net, constraint: Pruner | ValueSharer, optimizer: Sgd2012, steps: range) -> None:
+        for step in steps:
+            generator = torch.Generator().manual_seed(step)
+            for parameter in net.parameters():
+                parameter.grad = torch.randn(parameter.shape, generator=generator) * 0.01
+            with constraint.around(step):
+                optimizer.step()
+
+    return walk

@@ -54,22 +54,12 @@ def pruned() -> Callable[..., tuple[Net, Pruner, Sgd2012]]:
     return make
 
 
-def walk(net: Net, pruner: Pruner, optimizer: Sgd2012, steps: range) -> None:
-    """Updates by gradients that are their step's own."""
-    for step in steps:
-        generator = torch.Generator().manual_seed(step)
-        for parameter in net.parameters():
-            parameter.grad = torch.randn(parameter.shape, generator=generator) * 0.01
-        with pruner.around(step):
-            optimizer.step()
-
-
 def share_left(net: Net) -> float:
     weights = [tensor for name, tensor in net.named_parameters() if name.endswith("weight")]
     return sum(int((weight != 0).sum()) for weight in weights) / sum(weight.numel() for weight in weights)
 
 
-def test_weights_go_step_by_step_and_stay_gone(pruned) -> None:
+def test_weights_go_step_by_step_and_stay_gone(pruned, walk) -> None:
     net, pruner, optimizer = pruned(20_000, 40)
     shares = []
     for step in range(40):
@@ -91,7 +81,7 @@ def test_a_long_run_prunes_so_many_times(pruned, monkeypatch: pytest.MonkeyPatch
     assert seen[-1] == 1
 
 
-def test_a_resumed_run_goes_on_exactly(pruned) -> None:
+def test_a_resumed_run_goes_on_exactly(pruned, walk) -> None:
     whole, pruner, optimizer = pruned(30_000, 20)
     walk(whole, pruner, optimizer, range(20))
     net, first, before = pruned(30_000, 20)

@@ -36,15 +36,6 @@ def test_the_nearest_centre_is_found() -> None:
     np.testing.assert_array_equal(nearest(values, centres), [0, 0, 1, 1, 2, 2])
 
 
-def walk(net: Net, sharer: ValueSharer, optimizer: Sgd2012, steps: range) -> None:
-    for step in steps:
-        generator = torch.Generator().manual_seed(step)
-        for parameter in net.parameters():
-            parameter.grad = torch.randn(parameter.shape, generator=generator) * 0.01
-        with sharer.around(step):
-            optimizer.step()
-
-
 def begun() -> tuple[Net, Sgd2012]:
     net = build(find("digits"), seed=0)
     with torch.no_grad():
@@ -56,7 +47,7 @@ def begun() -> tuple[Net, Sgd2012]:
     return net, optimizer
 
 
-def test_weights_share_few_values_and_zeros_stay() -> None:
+def test_weights_share_few_values_and_zeros_stay(walk) -> None:
     net, optimizer = begun()
     zeros = {name: tensor == 0 for name, tensor in net.named_parameters()}
     walk(net, ValueSharer(net, SHARED), optimizer, range(3))
@@ -69,7 +60,7 @@ def test_weights_share_few_values_and_zeros_stay() -> None:
             assert len(torch.unique(tensor)) > 1
 
 
-def test_a_shared_value_moves_by_the_mean_of_its_updates() -> None:
+def test_a_shared_value_moves_by_the_mean_of_its_updates(walk) -> None:
     net, optimizer = begun()
     sharer = ValueSharer(net, SHARED)
     walk(net, sharer, optimizer, range(1))
@@ -90,7 +81,7 @@ def test_a_shared_value_moves_by_the_mean_of_its_updates() -> None:
         assert float(weight[places][0]) == pytest.approx(float(free[places].mean()), rel=1e-4, abs=1e-7)
 
 
-def test_a_resumed_run_goes_on_exactly() -> None:
+def test_a_resumed_run_goes_on_exactly(walk) -> None:
     whole, optimizer = begun()
     walk(whole, ValueSharer(whole, SHARED), optimizer, range(6))
     net, before = begun()

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = "my-photos --weights runs/my-run --views ten"
 
-MEASURED_ON = ("val", "test")  # the first that the data has, unless --split says otherwise
-
 
 def evaluate(
     data: Annotated[str, typer.Argument(help="A folder, shards, batches, or digits.", metavar="DATA")],
@@ -46,12 +44,11 @@ def evaluate(
     if (Path(data) / RUN_FILE).is_file() or data.endswith(tuple(SUFFIXES.values())):
         raise InputError(f"{data} is weights; DATA comes first: alexnet evaluate DATA --weights W...")
     found = open_data(data, ground_truth, class_order)
-    names = (split,) if split else MEASURED_ON
-    if found.splits.keys().isdisjoint(names) and not split:
+    name = split or found.held_out
+    if name is None:
         there = next(iter(found.splits))
         raise InputError(f"{found.name} holds no images out; measure on those there are: --split {there}")
-    images = found.split(*names)
-    name = next(name for name in names if name in found.splits)
+    images = found.split(name)
     classifiers = [load(where, engine, precision=precision) for where in (*weights, *(more_weights or ()))]
     damaged = DamagedImages(len(images), say)
     with progress("evaluate", len(images), "images") as advance:

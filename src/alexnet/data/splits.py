@@ -59,6 +59,11 @@ class DataSet:
     fingerprint: str
     statistics: Path | None = None
 
+    @property
+    def held_out(self) -> str | None:
+        """The split that errors are measured on: val, else test, else none."""
+        return next((name for name in ("val", "test") if name in self.splits), None)
+
     def split(self, *names: str) -> Split:
         """The first of these splits that the data set has.
 

@@ -55,7 +55,7 @@ class Plan:
     @property
     def measured_split(self) -> str | None:
         """Where errors are measured during training: val, else test (which then chooses nothing), else nowhere."""
-        return next((name for name in ("val", "test") if name in self.dataset.splits), None)
+        return self.dataset.held_out
 
     def describe(self) -> dict[str, Any]:
         """What the options came to, and on what the run began, as plain JSON."""

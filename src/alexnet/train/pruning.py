@@ -17,6 +17,7 @@ from alexnet.nn import Net
 from alexnet.recipes import Pruning
 from alexnet.train.sgd import Sgd2012
 from alexnet.train.sharing import most_values
+from alexnet.weights.packed import is_coded
 
 PRUNINGS = 40  # of a run. Ours: each takes so little that the steps after it make up for it
 
@@ -32,7 +33,7 @@ class Pruner:
     """
 
     def __init__(self, net: Net, optimizer: Sgd2012, pruning: Pruning, total_steps: int) -> None:
-        self._weights = {name: tensor for name, tensor in net.named_parameters() if name.endswith(".weight")}
+        self._weights = {name: tensor for name, tensor in net.named_parameters() if is_coded(name)}
         self._optimizer, self._bytes = optimizer, pruning.bytes
         self._bits = {name: bits_of_values(most_values(net.spec, name, pruning.shared)) for name in self._weights}
         self._steps = max(1, round(pruning.until * total_steps))

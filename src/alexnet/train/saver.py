@@ -1,11 +1,9 @@
 """What a run puts into its folder as it goes: checkpoints to go on from, and weights to use."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import numpy as np
 
@@ -51,7 +49,8 @@ class Saver:
 
     def save_epoch(self, weights: Weights, found: Evaluation | None) -> None:
         """Weights and checkpoint. Only a validation split chooses the best weights: nothing selects on test."""
-        weights = with_errors(weights, [self._errors(found)] if found else [])
+        errors = [found.record(self.plan.dataset.name, self.plan.measured_split)] if found else []
+        weights = with_errors(weights, errors)
         if found and self.plan.measured_split == "val" and self._is_best(found):
             save_weights(self.folder / BEST, weights)
         save_weights(self.folder / LAST, weights)
@@ -89,12 +88,3 @@ class Saver:
         schedule = self.plan.recipe.rates.weights
         patience = schedule.patience_epochs if isinstance(schedule, Plateau) else None
         return self.progress.count_error(found.top1_error, found.loss, patience)
-
-    def _errors(self, found: Evaluation) -> Mapping[str, Any]:
-        return {
-            "data": self.plan.dataset.name,
-            "split": self.plan.measured_split,
-            "views": found.views,
-            "top1_error": found.top1_error,
-            "top5_error": found.top5_error,
-        }

@@ -15,6 +15,7 @@ from torch import Tensor
 from alexnet.arch.spec import Fc, Spec
 from alexnet.nn import Net
 from alexnet.recipes import SharedValues
+from alexnet.weights.packed import is_coded
 
 _MOST_ROUNDS = 100
 _STILL = 1e-5  # of the range. Ours: less than float16, in which values are stored, tells apart
@@ -24,7 +25,7 @@ class ValueSharer:
     """Keeps weights that share a value equal, and zeros zero. Equal ones share: a resumed run needs to know no more."""
 
     def __init__(self, net: Net, shared: SharedValues) -> None:
-        self._weights = {name: tensor for name, tensor in net.named_parameters() if name.endswith(".weight")}
+        self._weights = {name: tensor for name, tensor in net.named_parameters() if is_coded(name)}
         self._most = {name: most_values(net.spec, name, shared) for name in self._weights}
         self._left: dict[str, Tensor] = {}
         self._codes: dict[str, Tensor] = {}

@@ -163,6 +163,11 @@ def unpack_tensors(
         return dict(zip(shapes, pool.map(tensor, shapes), strict=True))
 
 
+def is_coded(key: str) -> bool:
+    """Is it a tensor of weights? Biases are few, and not worth it."""
+    return key.endswith(".weight")
+
+
 def is_packed(keys: Iterable[str]) -> bool:
     """Are these keys of a packed file?"""
     return any(key.endswith(CODES) for key in keys)
