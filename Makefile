@@ -10,12 +10,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 TORCH := 2.13.0
 TORCH_FREE_TESTS := tests/arch tests/data tests/interop tests/test_atomic.py tests/test_cores.py tests/test_lock.py \
-	tests/test_memory.py tests/test_metrics.py tests/test_recipes.py tests/test_describe.py tests/test_preprocess.py \
+	tests/recipes tests/test_memory.py tests/test_metrics.py tests/test_describe.py tests/test_preprocess.py \
 	tests/test_peers.py tests/test_imports.py $(addprefix tests/cli/test_,nets.py summary.py failures.py \
 	progress.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-torch-free test-slow test-gpu check docs docs-pictures bench bench-gpu constraints clean
+.PHONY: help setup demo test test-torch-free test-slow test-gpu check docs docs-pictures claims-page bench bench-gpu constraints clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
@@ -68,6 +68,9 @@ docs-pictures: $(STAMP)  ## draw the pictures of the pages and run the notebook 
 		--curves results/krizhevsky-145-tiny-imagenet_epyc-2-cores_2026-11-20.jsonl \
 		results/krizhevsky-145-std-0.01-tiny-imagenet_epyc-2-cores_2026-11-21.jsonl
 	$(BIN)/python examples/run_notebook.py examples/learn_alexnet_on_cifar10.ipynb
+
+claims-page: $(STAMP)  ## docs/claims.md from what is in results/claims
+	$(BIN)/python -m alexnet.experiments.claims.page
 
 # The others take longer, or a GPU: their first lines say how they are run.
 BENCHES := lrn.py train_step.py\ --quick inference.py\ --quick input.py\ --rounds\ 3\ --images\ 512

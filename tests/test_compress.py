@@ -10,6 +10,7 @@ from alexnet.train.options import RunOptions
 from alexnet.train.run import train
 from alexnet.verify import verify
 from alexnet.weights import Weights, find_weights
+from alexnet.weights.catalog import find_header
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,15 @@ def test_what_is_written_is_what_was_measured(digits_run: Path, tmp_path: Path) 
     left = sum(np.count_nonzero(tensor) for key, tensor in weights.tensors.items() if key.endswith("weight"))
     total = sum(tensor.size for key, tensor in weights.tensors.items() if key.endswith("weight"))
     assert left / total == pytest.approx(done.kept)
+
+
+def test_a_licence_is_kept_unless_another_is_given(digits_run: Path, tmp_path: Path) -> None:
+    first, second, third = (tmp_path / f"{name}.safetensors" for name in ("first", "second", "third"))
+    compress(digits_run, first, options(60_000, data=None), observer=Silent())
+    compress(digits_run, second, options(60_000, data=None, licence="CC-BY-4.0"), observer=Silent())
+    compress(second, third, options(60_000, data=None), observer=Silent())
+    assert [find_weights(path).licence for path in (first, second, third)] == [None, "CC-BY-4.0", "CC-BY-4.0"]
+    assert find_header(third).licence == "CC-BY-4.0"
 
 
 def test_without_data_values_are_shared_and_nothing_is_pruned(digits_run: Path, tmp_path: Path) -> None:

@@ -44,7 +44,10 @@ _PLACE_BITS, _FLOAT_BITS = 8, 32  # of a pruned weight before it is coded: the g
 
 @dataclass(frozen=True, kw_only=True)
 class CompressOptions:
-    """How small, and with how much work. `data`: to train and measure on; without it values are shared, no more."""
+    """How small, and with how much work. `data`: to train and measure on; without it values are shared, no more.
+
+    licence: put into the file; None keeps the original's.
+    """
 
     data: str | None
     target_bytes: int
@@ -55,6 +58,7 @@ class CompressOptions:
     device: str = "auto"
     workers: int = 2
     limit_train_batches: int | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +107,10 @@ def compress(
     observer, destination = observer or Printing(), Path(destination)
     check_folder(destination)
     original = find_weights(source)
+    licence = options.licence or original.licence
     if options.data is None:
-        return _write(original, destination, [_stage("original", _float32_bytes(original), None)], None)
+        stages = [_stage("original", _float32_bytes(original), None)]
+        return _write(replace(original, licence=licence), destination, stages, None)
     size = weight_bytes(original, options.target_bytes)
     judge = _Judge(original, open_data(options.data), options.workers, observer)
     stages = [_stage("original", _float32_bytes(original), judge(original, "original"))]
@@ -116,7 +122,7 @@ def compress(
     shared = run(folder / "pruned", folder / "shared", sharing, share_values=True)
     size = round(_num_left(shared) * (_PLACE_BITS + log2(SharedValues().fc)) / 8)
     stages.append(_stage("shared", size, judge(shared, "shared")))
-    done = _write(shared, destination, stages, judge)
+    done = _write(replace(shared, licence=licence), destination, stages, judge)
     rmtree(folder)
     return done
 

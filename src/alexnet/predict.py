@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from alexnet.data.splits import ClassInfo
+from alexnet.defaults import DEFAULT_WEIGHTS
 from alexnet.engines import Engine, Precision, open_engine
 from alexnet.errors import ImageError, InputError
 from alexnet.metrics import softmax
@@ -137,9 +138,13 @@ class Classifier:
 
 
 def load(
-    weights: str | Path | Weights, engine: str = "auto", *, device: str = "auto", precision: Precision = "auto"
+    weights: str | Path | Weights = DEFAULT_WEIGHTS,
+    engine: str = "auto",
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
 ) -> Classifier:
-    """A classifier from weights: a run folder, a file, or weights already read.
+    """A classifier from weights: a run folder, a file, a name of `alexnet weights`, or weights already read.
 
     `engine`: auto, torch, onnxruntime or openvino; see `alexnet.engines` for what auto takes, `device` and `precision`.
 

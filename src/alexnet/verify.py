@@ -69,7 +69,9 @@ def probe_logits(weights: Weights) -> NDArray[np.float32]:
 def _stored_logits(weights: Weights, where: str | Path) -> NDArray[np.float32]:
     logits = (weights.probe or {}).get("logits")
     if logits is None:
-        raise WeightsError(f"{where}: saved without a probe, as int8 is; verify the weights that it was made from")
+        raise WeightsError(
+            f"{where}: it has no probe, like int8 files and those of other programs; verify what it was made from"
+        )
     stored = np.asarray(logits, np.float32)
     if stored.shape != (weights.spec.num_classes,):
         raise WeightsError(f"{where}: its probe has {stored.size} logits for {weights.spec.num_classes} classes")

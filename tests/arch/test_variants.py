@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
-from alexnet.arch import DEFAULT_NET, NETS, find
+from alexnet.arch import NETS, find
 from alexnet.arch.shapes import measure, total_macs, total_neurons, total_params
 from alexnet.arch.spec import Dropout, Lrn, MaxPool, SameMapNorm, Weighted
 from alexnet.arch.variants import IMAGENET_NETS
+from alexnet.defaults import DEFAULT_NET
 from alexnet.errors import SpecError, UnknownNameError
 
 FIVE_CONVS = ("conv1", "conv2", "conv3", "conv4", "conv5")

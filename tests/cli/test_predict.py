@@ -117,3 +117,9 @@ def test_a_closed_stdin_is_one_line(run, weights_file: Path, monkeypatch: pytest
 
 def test_a_name_too_long_for_any_file_is_bad_input(run, weights_file: Path) -> None:
     assert run("predict", "a" * 300, "--weights", weights_file).status == 2
+
+
+def test_without_weights_the_shipped_ones_answer(run, photo: Path) -> None:
+    shown = run("predict", photo, "--json").json
+    assert shown["weights"] == "tiny-imagenet-200"
+    assert len(shown["predictions"][0]["top"]) == 5

@@ -6,7 +6,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from alexnet.weights import Weights, save_weights
+from alexnet.weights import Weights, named, save_weights
+from alexnet.weights.named import NAMED
 
 KEYS = ["name", "state", "net", "classes", "bytes", "date", "licence", "errors"]
 
@@ -23,8 +24,18 @@ def here(tmp_path: Path, tiny_weights: Weights, monkeypatch: pytest.MonkeyPatch)
     return tmp_path / "here"
 
 
+@pytest.fixture(autouse=True)
+def shipped(tmp_path: Path, tiny_weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes with the package, and an empty cache."""
+    monkeypatch.setattr(named, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "shipped").mkdir()
+    save_weights(tmp_path / "shipped/tiny-imagenet-200.safetensors", tiny_weights)
+
+
 def test_runs_here_are_listed_without_being_named(run, here: Path) -> None:
-    [found] = run("weights", "--json").json["weights"]
+    found, *more = run("weights", "--json").json["weights"]
+    assert [each["name"] for each in more] == list(NAMED)
     assert list(found) == KEYS
     assert (found["name"], found["state"], found["net"], found["classes"]) == ("runs/first", "best", "tiny", 6)
     assert found["errors"][0]["top5_error"] == 0.031
@@ -38,12 +49,30 @@ def test_a_listed_name_is_one_that_other_verbs_take(run, here: Path) -> None:
     assert run("weights", name, "--json").json["weights"][0]["name"] == name
 
 
-def test_where_there_are_none_it_says_how_to_get_some(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_listed_whether_there_are_runs_or_not(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for make in (lambda: None, Path("runs").mkdir):
         make()
-        assert run("weights", "--json").json == {"weights": []}
-        assert "no weights in runs; `alexnet train DATA` makes some" in run("weights").stdout
+        found = run("weights", "--json").json["weights"]
+        assert [(each["name"], each["state"]) for each in found] == [
+            ("tiny-imagenet-200", "shipped"),
+            *((name, "not fetched") for name in ("torchvision", "caffe", "caffenet", "deep-compression")),
+        ]
+        assert list(found[1]) == KEYS
+        shown = run("weights").stdout
+        assert "43.5% / 20.9% on ILSVRC-2012 val, center" in shown
+        assert "BSD-3-Clause" in shown
+
+
+def test_one_name_can_be_asked_for(run) -> None:
+    [found] = run("weights", "deep-compression", "--json").json["weights"]
+    assert (found["net"], found["bytes"], found["licence"]) == ("caffe", 9_037_369, "BSD-2-Clause")
+
+
+def test_where_there_are_none_it_says_how_to_get_some(run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert run("weights", tmp_path / "empty", "--json").json == {"weights": []}
+    assert "`alexnet train DATA` makes some" in run("weights", tmp_path / "empty").stdout
     finished = run("weights", "nowhere")
     assert finished.status == 2
     assert "nothing at 'nowhere'" in finished.error
@@ -56,18 +85,18 @@ def test_one_odd_file_does_not_end_the_listing(run, here: Path, odd: dict[str, o
         metadata = json.loads(file.metadata()["alexnet"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     save_file(tensors, here / "runs/odd.safetensors", {"alexnet": json.dumps(metadata | odd)})
-    found = run("weights", "--json").json["weights"]
+    found = run("weights", "runs", "--json").json["weights"]
     assert [entry["state"][:7] for entry in found] == ["best", "damaged"]
     assert run("weights").status == 0
 
 
 def test_licences_have_a_column_where_there_are_some(run, here: Path) -> None:
-    assert "licence" not in run("weights").stdout
+    assert "licence" not in run("weights", "runs").stdout
     whole = here / "runs/first/best.safetensors"
     with safe_open(whole, framework="np") as file:
         metadata = json.loads(file.metadata()["alexnet"])
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     save_file(tensors, here / "runs/public.safetensors", {"alexnet": json.dumps(metadata | {"licence": "CC0-1.0"})})
-    shown = run("weights").stdout
+    shown = run("weights", "runs").stdout
     assert "licence" in shown
     assert "CC0-1.0" in shown

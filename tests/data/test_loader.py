@@ -183,3 +183,16 @@ def test_real_shards_give_the_same_batches_for_any_number_of_workers(test_data):
     options = dataclasses.replace(OPTIONS, batch_size=64, resize=32, crop=24, crops="image")
     one, two = (TrainLoader(split, dataclasses.replace(options, workers=workers), PCA) for workers in (1, 2))
     assert_same_batches(islice(one.epoch(0), 4), islice(two.epoch(0), 4))
+
+
+def test_an_epoch_may_have_smaller_images_of_the_same_draws(split):
+    """The same places of the pictures at half the size: averages of two by two pixels, but for rounding and edges."""
+    options = dataclasses.replace(OPTIONS, resize=32, crop=28, crops="center", flip=False)
+    growing = TrainLoader(split, dataclasses.replace(options, crop_by_epoch=(14, 28)))
+    small, full = next(growing.epoch(0)), next(TrainLoader(split, options).epoch(0))
+    assert small.images.shape[2:] == (14, 14)
+    assert np.array_equal(small.indices, full.indices)
+    halves = full.images.reshape(-1, 3, 14, 2, 14, 2).mean((3, 5))
+    assert np.abs(halves - small.images).mean() < 12
+    for epoch in (1, 2):  # those beyond the list are of the crop's own size
+        assert_same_batches(growing.epoch(epoch), TrainLoader(split, options).epoch(epoch))

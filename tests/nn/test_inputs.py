@@ -165,3 +165,18 @@ def test_images_on_another_device_are_refused():
     images = torch.from_numpy(crops(15)).contiguous(memory_format=torch.channels_last)
     with pytest.raises(RuntimeError, match="device"):
         InputLayer(PREPROCESSINGS[0]).cuda()(images)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_smaller_crops_lose_the_mean_image_at_their_size(memory_format):
+    """A mean of one colour a half keeps its colours and its halves."""
+    mean = np.full((3, 20, 20), 100, np.float32)
+    mean[:, :, 10:] = 30
+    layer = InputLayer(Preprocessing(resize=20, crop=16, mean_image=mean))
+    images = torch.full((2, 3, 8, 8), 120, dtype=torch.uint8).contiguous(memory_format=memory_format)
+    found = layer(images)
+    assert torch.equal(found[..., :3], torch.full((2, 3, 8, 3), 20.0))
+    assert torch.equal(found[..., 5:], torch.full((2, 3, 8, 3), 90.0))
+    assert torch.equal(layer(images), found)
+    color = InputLayer(Preprocessing(resize=20, crop=16, mean=(120.0, 20.0, 0.0)))(images)
+    assert color[0, :, 0, 0].tolist() == [0.0, 100.0, 120.0]

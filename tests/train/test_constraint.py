@@ -3,7 +3,8 @@ import torch
 
 from alexnet.arch import find
 from alexnet.nn import build
-from alexnet.recipes import DIGITS, pruning, sharing_values
+from alexnet.recipes import pruning, sharing_values
+from alexnet.recipes.named import DIGITS
 from alexnet.train.constraint import constraint_of
 from alexnet.train.sgd import Sgd2012
 

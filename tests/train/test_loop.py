@@ -276,3 +276,17 @@ def test_records_come_as_often_as_the_constant_says(monkeypatch: pytest.MonkeyPa
     """Other tests shorten the way to a checkpoint by it."""
     monkeypatch.setattr(loop, "STEPS_PER_RECORD", 2)
     assert [step for step, _ in scripted_epoch([1.0] * 5, [4] * 5)[2]] == [2, 4, 5]
+
+
+def test_smaller_images_train_the_same_parameters(start: Start) -> None:
+    """A step on half-size images moves every parameter of the one net; the next, at full size, goes on from there."""
+    trainer, loader = start()
+    batch = next(loader.epoch(0))
+    side = batch.images.shape[-1] // 2
+    before = trainer.tensors()
+    loss, _ = trainer.step(replace(batch, images=np.ascontiguousarray(batch.images[..., :side, :side])), 0)
+    after_one = trainer.tensors()
+    assert loss.isfinite()
+    assert not any(np.array_equal(before[name], after_one[name]) for name in before)
+    trainer.step(batch, 1)
+    assert not any(np.array_equal(after_one[name], tensor) for name, tensor in trainer.tensors().items())

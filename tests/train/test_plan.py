@@ -12,12 +12,13 @@ import torch
 from alexnet.arch import NETS
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import ArraySplit, ClassInfo, DataSet, unnamed_classes
+from alexnet.data.subset import choose
 from alexnet.errors import DataError, InputError, UnknownNameError
 from alexnet.preprocess import canvas_size
 from alexnet.recipes import RECIPES
 from alexnet.train.options import RunOptions
 from alexnet.train.plan import Plan, make_plan
-from alexnet.weights import Weights, save_weights
+from alexnet.weights import Weights, find_weights, save_weights
 
 Planner = Callable[..., Plan]
 
@@ -64,7 +65,8 @@ def test_every_recipe_trains_the_digits_net(plan_of: Planner, digits: DataSet, r
     assert isinstance(found.resize, tuple) == asked.warp
     assert (found.crop, found.channel_order, found.scale, found.std) == (16, asked.channel_order, asked.scale, std)
     batch = next(plan.loader.epoch(0))
-    assert batch.images.shape == (asked.batch_size, 3, 16, 16)
+    first = round(16 * asked.image_share.base)
+    assert batch.images.shape == (asked.batch_size, 3, first, first)
     assert (batch.noise is not None) == (asked.color_noise.base > 0)
     assert plan.total_steps == asked.epochs * -(-1438 // asked.batch_size)
 
@@ -213,7 +215,7 @@ def test_unknown_names_offer_the_nearest(
 def test_images_of_another_split_alone_are_not_trained_on(plan_of: Planner, digits: DataSet, split: str) -> None:
     dataset = replace(digits, name="one-000.tar", splits={split: digits.split("train")})
     with pytest.raises(DataError, match=f"one-000.tar has no train images, it has {split};.* rename"):
-        plan_of(dataset)
+        plan_of(dataset, net="digits")
 
 
 def test_a_recipe_that_waits_for_the_validation_error_needs_one(plan_of: Planner, digits: DataSet) -> None:
@@ -233,9 +235,36 @@ def test_the_description_is_what_run_json_needs(plan_of: Planner, digits: DataSe
     assert (machine["device"], machine["dtype"], machine["torch"]) == ("cpu", "float32", torch.__version__)
 
 
-def test_digits_have_a_net_of_their_own_and_all_else_the_default(watching, digits: DataSet) -> None:
+def test_digits_have_a_net_of_their_own(watching, digits: DataSet) -> None:
     plan = make_plan(RunOptions(data="digits"), digits, watching(), device="cpu", workers=1)
-    assert (plan.spec.name, plan.recipe.name) == ("digits", "digits")
+    assert (plan.spec.name, plan.recipe.name, plan.options.weights) == ("digits", "digits", None)
+
+
+def test_all_else_begins_with_the_shipped_weights_and_is_fine_tuned(plan_of: Planner, photos: Path) -> None:
+    plan = plan_of(open_data(photos))
+    options = plan.options
+    assert (options.weights, options.net) == ("tiny-imagenet-200", "krizhevsky-145")
+    assert (options.recipe, plan.recipe.classifier_factor) == ("krizhevsky-145+fine-tune", 10)
+    shipped, tensors = find_weights("tiny-imagenet-200").tensors, plan.trainer.tensors()
+    assert tensors.keys() == shipped.keys()
+    for key, tensor in shipped.items():
+        assert key.startswith("fc8") or np.array_equal(tensors[key], tensor)
+
+
+def test_a_net_made_small_is_not_fine_tuned(plan_of: Planner, tiny_weights: Weights, parent: str) -> None:
+    plan = plan_of(data_of(tiny_weights.classes), weights=parent, share_values=True)
+    assert plan.recipe.name == "krizhevsky-145"
+    assert plan.recipe.constraint is not None
+
+
+def test_classes_with_hardly_an_image_are_named(plan_of: Planner, digits: DataSet, watching) -> None:
+    train = digits.split("train")
+    kept = np.flatnonzero((train.labels != 3) | (np.cumsum(train.labels == 3) == 1))
+    few = replace(digits, splits={"train": choose(train, kept), "test": digits.split("test")}, fingerprint="few 3s")
+    observer = watching()
+    make_plan(RunOptions(data="digits"), few, observer, device="cpu", workers=1)
+    [line] = [line for line in observer.news if "fewer than" in line]
+    assert line.startswith("1 of 10 classes have fewer than 5 images to train on: 3 (1); ")
 
 
 def test_the_options_of_a_plan_leave_nothing_open(plan_of: Planner, digits: DataSet) -> None:
@@ -252,12 +281,13 @@ def test_one_real_shard_trains_the_default_net(plan_of: Planner, test_data: Path
     """
     shard = test_data / "tiny-imagenet" / "val-000.tar.gz"
     with pytest.raises(DataError, match="has no train images, it has val"):
-        plan_of(open_data(shard))
+        plan_of(open_data(shard), net="krizhevsky-145")
     (tmp_path / "train-000.tar.gz").symlink_to(shard)
     shutil.copy(shard.parent / "classes.json", tmp_path)
     dataset = open_data(tmp_path / "train-000.tar.gz")
-    few = _Few(dataset.split("train"), 48)
-    plan = plan_of(replace(dataset, splits={"train": few}, fingerprint="few"), batch_size=24, precision="fp32")
+    few = choose(dataset.split("train"), np.arange(48))
+    few_of_it = replace(dataset, splits={"train": few}, fingerprint="few")
+    plan = plan_of(few_of_it, net="krizhevsky-145", batch_size=24, precision="fp32")
     assert (plan.spec.name, plan.spec.num_classes, len(dataset.classes)) == ("krizhevsky-145", 200, 200)
     assert plan.spec.rows[:-2] == NETS["krizhevsky-145"].rows[:-2]
     before = plan.trainer.tensors()
@@ -265,16 +295,3 @@ def test_one_real_shard_trains_the_default_net(plan_of: Planner, test_data: Path
     assert losses == pytest.approx([np.log(200)] * 2, rel=0.2)
     after = plan.trainer.tensors()
     assert all((before[name] != after[name]).any() and np.isfinite(after[name]).all() for name in before)
-
-
-class _Few:
-    """The first images of a split."""
-
-    def __init__(self, split, count: int) -> None:
-        self.labels, self.paths, self._split = split.labels[:count], split.paths[:count], split
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def image(self, index: int):
-        return self._split.image(index)

@@ -6,7 +6,8 @@ import torch
 
 from alexnet.arch import find
 from alexnet.nn import Net, build
-from alexnet.recipes import DIGITS, Pruning
+from alexnet.recipes import Pruning
+from alexnet.recipes.named import DIGITS
 from alexnet.train.pruning import PRUNINGS, Pruner, coded_bytes, size_at, thresholds
 from alexnet.train.sgd import Sgd2012
 

@@ -21,11 +21,13 @@ from safetensors.numpy import load_file
 from alexnet.data import loader, picture
 from alexnet.data.datasets import open_data
 from alexnet.data.statistics import Statistics
+from alexnet.data.subset import subset
 from alexnet.errors import DataError, InputError, MissingExtraError, RunError
 from alexnet.evaluate import Evaluation
 from alexnet.lock import hold
 from alexnet.predict import load
-from alexnet.recipes import DIGITS, RECIPES, Rates, Steps
+from alexnet.recipes import RECIPES, Rates, Steps
+from alexnet.recipes.named import DIGITS
 from alexnet.train import epochs, loop, saver
 from alexnet.train.checkpoint import CHECKPOINT, load_checkpoint
 from alexnet.train.epochs import CURVES
@@ -92,6 +94,19 @@ def scripted_errors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def measured(folder: Path) -> list[dict[str, Any]]:
     """The records without what no two runs share."""
     return [{key: each[key] for key in each if key != "images_per_second"} for each in read_metrics(folder)]
+
+
+def test_data_without_a_name_is_trained_on_and_needed_again_to_go_on(photos: Path, watching, tmp_path: Path) -> None:
+    whole = open_data(photos)
+    part = subset(whole, [0, 2])
+    options = RunOptions(data="two classes", net="digits", epochs=2, batch_size=16, limit_train_batches=3)
+    go = partial(train, options, out=tmp_path / "part", device="cpu", workers=1)
+    with pytest.raises(KeyboardInterrupt):
+        go(watching(stop_after=4), dataset=part)
+    with pytest.raises(InputError, match="other data"):
+        go(watching(), dataset=whole, resume=True)
+    assert go(watching(), dataset=part, resume=True).steps == 6
+    assert len(find_weights(tmp_path / "part").classes) == 2
 
 
 def test_a_run_leaves_weights_measurements_and_what_it_was(begin: Begin, photos: Path, tmp_path: Path) -> None:

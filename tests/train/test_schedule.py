@@ -3,8 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from alexnet.recipes import KRIZHEVSKY_145, RECIPES, DExp, Plateau, Recipe, Steps
-from alexnet.train.schedule import rate_at, recipe_progress
+from alexnet.recipes import KRIZHEVSKY_145, RECIPES, DExp, Linear, Plateau, Recipe, Steps
+from alexnet.train.schedule import crops_by_epoch, rate_at, recipe_progress
 
 LOG_EPOCHS = 91
 # Epoch of the 2012 run to the rate in force from then on: comments of layer-params-145.cfg (facts, section 4.2).
@@ -105,3 +105,14 @@ def test_only_a_recipe_of_steps_holds_its_first_rate() -> None:
     for name in ("paper", "dexp"):
         recipe = replace(RECIPES[name], hold_steps=10_000)
         assert recipe_progress(recipe, 30, 100) == 0.3
+
+
+def test_linear_falls_to_nothing_in_a_straight_line() -> None:
+    assert [rate_at(Linear(0.4), progress) for progress in (0, 0.25, 0.5, 1)] == pytest.approx([0.4, 0.3, 0.2, 0])
+
+
+def test_images_grow_at_the_epochs_that_the_recipe_names() -> None:
+    growing = replace(KRIZHEVSKY_145, epochs=8, image_share=Steps(0.5, ((0.5, 5 / 7), (0.75, 1.0))))
+    assert crops_by_epoch(growing, 224) == (112, 112, 112, 112, 160, 160, 224, 224)
+    assert crops_by_epoch(replace(growing, epochs=3), 224) == (112, 112, 160)
+    assert crops_by_epoch(KRIZHEVSKY_145, 224) == ()

@@ -4,7 +4,8 @@ import torch
 
 from alexnet.arch import find
 from alexnet.nn import Net, build
-from alexnet.recipes import DIGITS, SharedValues
+from alexnet.recipes import SharedValues
+from alexnet.recipes.named import DIGITS
 from alexnet.train.sgd import Sgd2012
 from alexnet.train.sharing import ValueSharer, centres_of, nearest
 

@@ -27,10 +27,12 @@ def test_a_file_is_known_by_its_content_not_its_suffix(tmp_path: Path, tiny_weig
     [
         (b"", "an empty file"),
         (b"just words, no weights", "not a file of weights"),
-        (b"PK\x03\x04 and so on", "a PyTorch .pth file"),
+        (b"PK\x03\x04 and so on", "not a zip archive, or a damaged one"),
+        (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", "PyTorch before 1.6, save it again"),
         (b"\x80\x02}q\x00", "a cuda-convnet checkpoint"),
         (b"\x08\x07\x12\x07pytorch", "not a whole ONNX file"),
-        (b"\x0a\x07AlexNet", "a Caffe .caffemodel"),
+        (b"\x0a\x07AlexNet", "not a whole Caffe net"),
+        (b"\xff" * 40, "not a file of weights"),
     ],
 )
 def test_other_files_are_named_and_refused_in_one_line(tmp_path: Path, content: bytes, words: str) -> None:
@@ -43,7 +45,16 @@ def test_other_files_are_named_and_refused_in_one_line(tmp_path: Path, content: 
 
 
 def test_what_weights_may_be_is_said_when_there_are_none(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="no weights at 'nothing': give a run folder"):
+    with pytest.raises(
+        WeightsError, match=r"no weights at 'nothing': give a run folder.*, or a name .*caffenet"
+    ) as caught:
         find_weights("nothing")
+    assert "\n" not in str(caught.value)
     with pytest.raises(WeightsError, match=r"a folder without run\.json"):
         find_weights(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "near"), [("torch-vision", "torchvision"), ("CaffeNet", "caffenet or caffe")])
+def test_of_an_unknown_name_the_nearest_are_offered(name: str, near: str) -> None:
+    with pytest.raises(WeightsError, match=rf"no weights at '{name}': did you mean {near}\? Else give a run folder"):
+        find_weights(name)

@@ -6,8 +6,9 @@ from safetensors.numpy import save_file
 
 from alexnet.errors import WeightsError
 from alexnet.export.openvino import save_openvino
-from alexnet.weights import Weights, save_weights
-from alexnet.weights.listing import list_weights
+from alexnet.weights import Weights, named, save_weights
+from alexnet.weights.listing import list_named, list_weights
+from alexnet.weights.named import NAMED
 
 ERRORS = ({"data": "x", "split": "val", "views": "ten", "top1_error": 0.5, "top5_error": None},)
 
@@ -70,3 +71,34 @@ def test_a_model_in_two_files_is_one_entry_as_large_as_both(tmp_path: Path, tiny
     save_openvino(tmp_path / "net.xml", tiny_weights)
     [entry] = list_weights([tmp_path])
     assert entry.bytes == sum(path.stat().st_size for path in tmp_path.iterdir())
+
+
+def test_named_weights_say_whether_they_are_here(
+    tmp_path: Path, tiny_weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALEXNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(named, "SHIPPED", tmp_path)
+    save_weights(tmp_path / "tiny-imagenet-200.safetensors", replace(tiny_weights, errors=ERRORS))
+    NAMED["caffe"].path.parent.mkdir(parents=True)
+    NAMED["caffe"].path.write_bytes(b"12345")
+    found = {entry.name: entry for entry in list_named()}
+    assert list(found) == list(NAMED)
+    shipped, cached, official = found["tiny-imagenet-200"], found["caffe"], found["torchvision"]
+    assert (shipped.state, shipped.net, shipped.classes, shipped.errors) == ("shipped", "tiny", 6, ERRORS)
+    assert (cached.state, cached.net, cached.classes, cached.bytes) == ("cached", "caffe", 1000, 5)
+    assert cached.date is not None
+    assert (official.state, official.bytes, official.date) == ("not fetched", 244_408_911, None)
+    assert (official.licence, official.errors) == ("BSD-3-Clause", NAMED["torchvision"].errors)
+    assert list_weights(["caffe"]) == [cached]
+
+
+def test_a_damaged_install_does_not_end_the_listing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(named, "SHIPPED", tmp_path)
+    state = list_named()[0].state
+    assert state.startswith("damaged: ")
+    assert state.endswith("; install alexnet again: these weights come with it")
+
+
+def test_files_of_other_programs_are_listed_where_they_are_named(random_tensors, write_caffemodel) -> None:
+    [entry] = list_weights([write_caffemodel(random_tensors("caffe", 7), "CaffeNet")])
+    assert (entry.state, entry.net, entry.classes, entry.licence) == ("file", "caffenet", 7, None)

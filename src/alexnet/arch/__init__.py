@@ -7,11 +7,10 @@ from alexnet.arch.cifar import SMALL_NETS
 from alexnet.arch.shapes import measure
 from alexnet.arch.spec import Spec
 from alexnet.arch.variants import IMAGENET_NETS
+from alexnet.defaults import DEFAULT_NET
 from alexnet.errors import UnknownNameError
 
 NETS: dict[str, Spec] = {spec.name: spec for spec in (*IMAGENET_NETS, *SMALL_NETS)}
-
-DEFAULT_NET = "krizhevsky-145"
 
 _NOBODYS = f"the net of 2012 is {DEFAULT_NET}, torchvision's is one-weird-trick, Caffe's is caffe"
 

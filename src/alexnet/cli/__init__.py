@@ -27,6 +27,7 @@ VERBS = {
     "verify": "alexnet.cli.verify",
     "convert": "alexnet.cli.convert",
     "compress": "alexnet.cli.compress",
+    "claims": "alexnet.cli.claims",
     "demo": "alexnet.cli.demo",
 }
 

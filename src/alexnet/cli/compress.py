@@ -16,7 +16,7 @@ EXAMPLE = "runs/my-run small.safetensors --data photos"
 
 
 def compress(
-    weights: Annotated[str, typer.Argument(help="A run folder or a file of weights.", metavar="WEIGHTS")],
+    weights: Annotated[str, typer.Argument(help="A run folder, a file of weights, or a name.", metavar="WEIGHTS")],
     destination: Annotated[Path, typer.Argument(help="The .safetensors file to write.", metavar="DST")],
     data: Annotated[
         str | None,
@@ -31,6 +31,9 @@ def compress(
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")] = "auto",
     workers: Workers = WORKERS,
     seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
+    licence: Annotated[
+        str | None, typer.Option(help="Under which you publish the file; default: the original's.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue what was begun for DST.")] = False,
     limit_train_batches: Annotated[int | None, typer.Option(min=1, help="Steps an epoch at most.")] = None,
     json: AsJson = False,
@@ -51,6 +54,7 @@ def compress(
         workers=workers,
         seed=seed,
         limit_train_batches=limit_train_batches,
+        licence=licence,
     )
     done = make_small(weights, destination, options, resume=resume, observer=Watcher())
     if json:

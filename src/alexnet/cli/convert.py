@@ -16,7 +16,7 @@ FEW_IMAGES = 32  # ours: of fewer, the largest value of a layer is a matter of c
 
 
 def convert(
-    source: Annotated[str, typer.Argument(help="A run folder or a file of weights.", metavar="SRC")],
+    source: Annotated[str, typer.Argument(help="A run folder, a file of weights, or a name.", metavar="SRC")],
     destination: Annotated[Path, typer.Argument(help="The file to write.", metavar="DST")],
     to: Annotated[
         Literal["safetensors", "onnx", "openvino"] | None,

@@ -16,9 +16,11 @@ NUM_PRINTED = 5
 def demo(
     out: Annotated[Path | None, typer.Option(help="Run folder; default: runs/digits-<time>.")] = None,
 ) -> None:
-    """The first minute: train a small net on handwritten digits and see what it learned. No download."""
+    """The first minute: a small net learns handwritten digits, the shipped one names photographs. No download."""
     from alexnet.cli.progress import Watcher
+    from alexnet.data.splits import first_name
     from alexnet.experiments.first_minute import KERNELS, PREDICTIONS, first_minute
+    from alexnet.experiments.photographs import NOT_THERE, PICTURE, name_photographs
     from alexnet.train.epochs import CURVES
 
     shown = first_minute(Watcher(), out)
@@ -28,12 +30,17 @@ def demo(
     for truth, ranked in shown.answers[:NUM_PRINTED]:
         guesses = ", ".join(f"{answer.label} ({answer.probability:.0%})" for answer in ranked)
         print(f"  a {truth} looks like {guesses}")
+    print("\nreal photographs, by the weights that come with the package:\n")
+    for photograph in name_photographs(folder):
+        guesses = ", ".join(f"{first_name(each.label)} ({each.probability:.0%})" for each in photograph.answers[:3])
+        print(f"  {photograph.name:20}  {first_name(photograph.truth or NOT_THERE):20}  {guesses}")
     print("\npictures:")
-    for picture in (CURVES, PREDICTIONS, KERNELS):
+    for picture in (CURVES, PREDICTIONS, KERNELS, PICTURE):
         print(f"  {folder / picture}")
     print("\nnext, type:")
     alexnet = _as_typed()
     print(f"  {alexnet} summary krizhevsky-145       # the 2012 net, row by row")
+    print(f"  {alexnet} predict photo.jpg             # any photo of yours")
     print(f"  {alexnet} evaluate digits --weights {folder}")
     print(f"  {alexnet} train FOLDER --epochs 10     # FOLDER holds one folder of photos a class")
 

@@ -8,8 +8,9 @@ import typer
 from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, Engine, Precision, Split, Weights, Workers
 from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
 from alexnet.cli.stdin import stdin_contents
+from alexnet.defaults import DEFAULT_WEIGHTS
 
-EXAMPLE = "my-photos --weights runs/my-run --out features.npz"
+EXAMPLE = "my-photos --out features.npz"
 
 
 def features(
@@ -17,8 +18,8 @@ def features(
         list[str],
         typer.Argument(help="DATA, or image files, folders, or - for one on stdin.", metavar="DATA_OR_IMAGES"),
     ],
-    weights: Weights,
     out: Annotated[Path, typer.Option(help="The .npz file to write.")],
+    weights: Weights = DEFAULT_WEIGHTS,
     layer: Annotated[
         list[str] | None,
         typer.Option(help="A row: fc7 is after its ReLU, fc7:pre before it. May be repeated.", show_default="fc7"),

@@ -7,7 +7,7 @@ import typer
 
 from alexnet.cores import usable_cores
 
-Weights = Annotated[str, typer.Option(help="A run folder or a file.")]
+Weights = Annotated[str, typer.Option(help="A run folder, a file, or a name of `alexnet weights`.")]
 Split = Annotated[str | None, typer.Option(help="train, val or test.", show_default="all in turn")]
 Engine = Annotated[str, typer.Option(help="auto, torch, onnxruntime or openvino; auto: the fastest installed.")]
 Precision = Annotated[

@@ -4,22 +4,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alexnet.cli.options import Engine, Precision
+from alexnet.cli.options import Engine, Precision, Weights
 from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
 from alexnet.cli.stdin import STDIN, open_stdin
+from alexnet.defaults import DEFAULT_WEIGHTS
 from alexnet.errors import ImageError
 
 if TYPE_CHECKING:
     from alexnet.predict import Prediction
 
-EXAMPLE = "photo.jpg --weights runs/my-run"
+EXAMPLE = "photo.jpg"
 
 _BAR_LENGTH = 24
 
 
 def predict(
     images: Annotated[list[str], typer.Argument(help="Files, folders, or - for one on stdin.", metavar="IMAGE")],
-    weights: Annotated[str, typer.Option(help="A run folder or a file.")],
+    weights: Weights = DEFAULT_WEIGHTS,
     top: Annotated[int, typer.Option(min=1, help="Classes to print for each image.")] = 5,
     views: Annotated[Literal["center", "ten"], typer.Option(help="One crop an image, or the paper's ten.")] = "center",
     engine: Engine = "auto",

@@ -8,14 +8,15 @@ import typer
 from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, Engine, Precision, Split, Weights, Workers
 from alexnet.cli.output import AsJson, errors_json, print_json, report_errors
 from alexnet.cli.stdin import stdin_contents
+from alexnet.defaults import DEFAULT_WEIGHTS
 
-EXAMPLE = "photo.jpg --among my-photos --weights runs/my-run"
+EXAMPLE = "photo.jpg --among my-photos"
 
 
 def similar(
     image: Annotated[str, typer.Argument(help="An image file, or - for one on stdin.", metavar="IMAGE")],
     among: Annotated[str, typer.Option(help="DATA, a folder of images, or a file that `features` wrote.")],
-    weights: Weights,
+    weights: Weights = DEFAULT_WEIGHTS,
     layer: Annotated[str, typer.Option(help="The row whose outputs are compared.")] = "fc7",
     top: Annotated[int, typer.Option(min=1, help="Images to show.")] = 6,
     out: Annotated[Path | None, typer.Option(help="A picture to draw, as figure 4 (right) of the paper.")] = None,

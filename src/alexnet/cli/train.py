@@ -10,16 +10,18 @@ from alexnet.cli.options import WORKERS, Workers
 from alexnet.cli.output import AsJson, print_json
 from alexnet.cli.progress import Watcher
 
-EXAMPLE = "photos --net krizhevsky-145 --epochs 10"
+EXAMPLE = "photos --epochs 10"
 
 
 def train(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Class folders, shards, batches, digits, or cifar10.")],
     net: Annotated[
-        str | None, typer.Option(help="A net of `alexnet nets`; default: krizhevsky-145, for digits its own.")
+        str | None, typer.Option(help="A new net of `alexnet nets`; default: the shipped weights, fine-tuned.")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="How to train; default: the net's own recipe.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Weights to start from: a run folder or a file.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="How to train; default: the net's, from weights +fine-tune.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights to start from: a run folder, a file, a name.")] = None,
     ground_truth: Annotated[
         str | None, typer.Option(help="Labels of ILSVRC's flat validation images.", show_default="found beside them")
     ] = None,

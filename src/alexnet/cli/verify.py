@@ -10,7 +10,7 @@ EXAMPLE = "runs/my-run"
 
 
 def verify(
-    weights: Annotated[str, typer.Argument(help="A run folder or a file.", metavar="WEIGHTS")],
+    weights: Annotated[str, typer.Argument(help="A run folder, a file, or a name.", metavar="WEIGHTS")],
     json: AsJson = False,
 ) -> None:
     """Check that weights still compute what they computed when they were saved, and say what is wrong if not."""

@@ -29,17 +29,19 @@ _COLUMNS = {
 def weights(
     where: Annotated[
         list[Path] | None,
-        typer.Argument(help="Runs, folders of runs, files.", metavar="WHERE", show_default=str(RUNS)),
+        typer.Argument(
+            help="Runs, folders of runs, files, names.", metavar="WHERE", show_default=f"{RUNS}, and all names"
+        ),
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """List the weights that can be used here, with the errors that were measured."""
+    """List the weights that can be used here or fetched, with the errors that were measured."""
     from dataclasses import asdict
 
-    from alexnet.weights.listing import list_weights
+    from alexnet.weights.listing import list_named, list_weights
 
-    places = where or [RUNS]
-    entries = list_weights(places) if where or RUNS.is_dir() else []
+    runs = list_weights([RUNS]) if RUNS.is_dir() and not where else []
+    entries = list_weights(where) if where else [*runs, *list_named()]
     if json:
         print_json({"weights": [asdict(entry) for entry in entries]})
     elif entries:
@@ -47,8 +49,8 @@ def weights(
         rows = [_row(entry) for entry in entries]
         print_table({name: _COLUMNS[name] for name in columns}, [tuple(row[name] for name in columns) for row in rows])
     else:
-        looked = ", ".join(map(str, places))
-        print(f"no weights in {looked}; `alexnet train DATA` makes some, `alexnet weights WHERE` looks elsewhere")
+        looked = ", ".join(map(str, where or []))
+        print(f"no weights in {looked}; `alexnet train DATA` makes some, `alexnet weights` has more")
 
 
 def _row(entry: "Entry") -> dict[str, str]:

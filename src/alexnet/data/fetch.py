@@ -26,11 +26,14 @@ _SECONDS_IN_USE = 24 * 3600.0  # ours; a download of CIFAR-10 takes minutes
 
 @dataclass(frozen=True)
 class Download:
-    """A file that someone publishes: what people call it, where it is, and its sum as `sha256:...` or `md5:...`."""
+    """A file that someone publishes: what people call it, where it is, and its sum as `sha256:...` or `md5:...`.
+
+    checksum: None where none was published.
+    """
 
     name: str
     url: str
-    checksum: str
+    checksum: str | None
     num_bytes: int
 
     @property

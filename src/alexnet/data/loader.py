@@ -4,7 +4,7 @@ What a batch holds depends on the seed, the epoch and the step in it, never on t
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -38,6 +38,8 @@ class Batch:
 class LoaderOptions:
     """How training batches are made. `crops` and `flip`: see `transforms.draw_crops`; `keep_bytes`: see `KeptPictures`.
 
+    `crop_by_epoch`: sides of the crops of epoch 0, 1, ... where they are not `crop`; the canvas grows with them.
+
     Raises:
         InputError: a size below one, a crop larger than the canvas, an unknown filter or way to crop.
     """
@@ -53,6 +55,7 @@ class LoaderOptions:
     workers: int = 2
     prefetch_batches: int = 4
     keep_bytes: int = 2 << 30  # ours: 100,000 pictures of 64x64 take 1.6 GB
+    crop_by_epoch: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_canvas(self.resize, self.interpolation, self.crop)
@@ -63,6 +66,13 @@ class LoaderOptions:
             raise InputError(f"seed must not be negative, it is {self.seed}")
         if self.crops not in ("chunk", "image", "center"):
             raise InputError(f"crops is chunk, image or center, not {self.crops!r}")
+
+    def of_epoch(self, epoch: int) -> "LoaderOptions":
+        """The options with the canvas and the crop of one epoch."""
+        if epoch >= len(self.crop_by_epoch) or (crop := self.crop_by_epoch[epoch]) == self.crop:
+            return self
+        height, width = (round(side * crop / self.crop) for side in canvas_size(self.resize))
+        return replace(self, crop=crop, resize=height if isinstance(self.resize, int) else (height, width))
 
 
 class Draws(NamedTuple):
@@ -124,7 +134,7 @@ class TrainLoader:
 
     def draws(self, epoch: int, order: NDArray[np.int64], step: int) -> Draws:
         """What is drawn for one step of a pass."""
-        options = self.options
+        options = self.options.of_epoch(epoch)
         indices = order[step * options.batch_size : (step + 1) * options.batch_size]
         rng = self._rng(epoch, 1 + step)
         height, width = canvas_size(options.resize)
@@ -144,7 +154,7 @@ class TrainLoader:
         return np.random.default_rng((self.options.seed, epoch, stream))
 
     def _batch(self, epoch: int, order: NDArray[np.int64], step: int) -> tuple[Batch, list[ImageError]]:
-        options = self.options
+        options = self.options.of_epoch(epoch)
         indices, offsets, flips, noise = self.draws(epoch, order, step)
 
         def draw(place: int, image: NDArray[np.uint8]) -> None:

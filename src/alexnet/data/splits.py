@@ -21,6 +21,11 @@ class ClassInfo:
     wnid: str | None = None
 
 
+def first_name(label: str) -> str:
+    """The first of a class's names: ImageNet's are lists of synonyms."""
+    return label.split(",")[0]
+
+
 class Split(Protocol):
     """Images in a fixed order, with random access. Picklable, and safe to use from several threads."""
 

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from alexnet.nn.native import DTYPES, Kernels, kernels
 from alexnet.preprocess import Preprocessing
@@ -27,6 +28,7 @@ class InputLayer(nn.Module):
             top, left = ((side - crop) // 2 for side in preprocessing.canvas)
             mean = torch.from_numpy(preprocessing.mean_image[None, :, top : top + crop, left : left + crop].copy())
         self.register_buffer("mean", mean.float(), persistent=False)
+        self._mean_by_side: dict[int, Tensor] = {}
         self.register_buffer("std", torch.tensor(preprocessing.std).view(1, 3, 1, 1), persistent=False)
 
     def forward(
@@ -47,7 +49,7 @@ class InputLayer(nn.Module):
         x = images.to(torch.float32, copy=True)  # a copy: the rest works in place
         if self.scale != 1:
             x *= self.scale
-        x -= self.mean
+        x -= self._mean_at(images.shape[-1])
         if noise is not None and coefficient:
             x = add_color_noise_(x, noise * self.scale, coefficient)
         return (x if self.unit_std else x.div_(self.std)).to(dtype)
@@ -60,10 +62,18 @@ class InputLayer(nn.Module):
         shift = torch.zeros(len(images), 3)
         if noise is not None:
             shift += noise * (coefficient * self.scale) * gain
-        mean = torch.empty_like(images[:1], dtype=torch.float32).copy_(self.mean)
+        mean = torch.empty_like(images[:1], dtype=torch.float32).copy_(self._mean_at(images.shape[-1]))
         x = torch.empty_like(images, dtype=dtype)
         native("normalize", dtype, images, x, mean, gain, shift, len(images), mean.numel(), self.scale)
         return x
+
+    def _mean_at(self, side: int) -> Tensor:
+        """The mean of crops of another size than the net's, which training may begin with."""
+        if self.mean.shape[-1] in (1, side):
+            return self.mean
+        if side not in self._mean_by_side:
+            self._mean_by_side[side] = F.interpolate(self.mean, (side, side), mode="bilinear", antialias=True)
+        return self._mean_by_side[side]
 
     def _ordered(self, rgb: Tensor) -> Tensor:
         return rgb.flip(1) if self.reverse else rgb

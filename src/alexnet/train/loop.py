@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from alexnet.arch.smaller import smaller
 from alexnet.data.loader import Batch
 from alexnet.errors import RunError
 from alexnet.nn import InputLayer, Net
+from alexnet.nn.build import assemble
 from alexnet.nn.layers import use_channels_last
 from alexnet.recipes import Recipe
 from alexnet.train.checkpoint import Measured, Progress
@@ -50,6 +52,7 @@ class Trainer:
     ) -> None:
         self.net = net.to(device)
         use_channels_last(self.net)
+        self._nets = {self.net.spec.input[1]: self.net}
         self.inputs = inputs.to(device)
         self.optimizer = Sgd2012(self.net, recipe)
         self.recipe, self.device, self.dtype = recipe, device, dtype
@@ -88,8 +91,14 @@ class Trainer:
         """Mean loss, and number of wrong top-1 answers."""
         x = self.inputs(images, noise, coefficient, dtype=self.dtype)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            logits = self.net(x).float()
+            logits = self._net_for(images.shape[-1])(x).float()
         return F.cross_entropy(logits, labels), (logits.detach().argmax(1) != labels).sum()
+
+    def _net_for(self, side: int) -> Net:
+        """The net, around the same parameters, for images of `side` pixels."""
+        if side not in self._nets:
+            self._nets[side] = assemble(smaller(self.net.spec, side), dict(self.net.named_parameters()))
+        return self._nets[side]
 
     def rates(self) -> dict[str, float]:
         """The rates now in force, of the classifier's weights and biases, as logs show them."""

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from alexnet import __version__
-from alexnet.arch import DEFAULT_NET, find
+from alexnet.arch import find
 from alexnet.arch.spec import Spec
 from alexnet.data.damaged import DamagedImages
 from alexnet.data.loader import LoaderOptions, TrainLoader
 from alexnet.data.splits import ClassInfo, DataSet
+from alexnet.defaults import DEFAULT_WEIGHTS, NET_OF_DATA
 from alexnet.errors import DataError, InputError
 from alexnet.nn import InputLayer, Net, build
 from alexnet.recipes import Plateau, Recipe, default_recipe, find_recipe, pruning, sharing_values
@@ -23,10 +25,11 @@ from alexnet.train.loop import Trainer
 from alexnet.train.observer import Observer
 from alexnet.train.on_device import Batches, DeviceLoader
 from alexnet.train.options import RunOptions
+from alexnet.train.schedule import crops_by_epoch
 from alexnet.weights import Weights, find_weights
 from alexnet.weights.classes import match_classes
 
-NET_OF_DATA = {"digits": "digits"}  # data that the default net would be absurd for
+FEW_IMAGES = 5  # of a class. Ours: with fewer, what is held out of them says nothing either
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,10 +99,12 @@ def make_plan(
     where = pick_device(device)
     dtype = pick_precision(options.precision or "auto", where)
     seed = options.seed or 0
+    options = options if beginning else _with_parent(options)
     parent = find_weights(options.weights) if options.weights and not beginning else None
     spec = beginning.spec if beginning else _spec(options, parent, len(dataset.classes))
     recipe = _recipe(options, spec.name)
     _check_splits(dataset, recipe)
+    _say_which_are_few(dataset, observer)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = _net(spec, parent, dataset.classes, seed, observer)
     damaged = DamagedImages(len(dataset.split("train")), observer.say)
@@ -129,9 +134,32 @@ def make_plan(
     )
 
 
+def _say_which_are_few(dataset: DataSet, observer: Observer) -> None:
+    """Name the classes of which the net will see next to nothing."""
+    counts = np.bincount(dataset.split("train").labels, minlength=len(dataset.classes))
+    few = [f"{info.name} ({count})" for info, count in zip(dataset.classes, counts, strict=True) if count < FEW_IMAGES]
+    if few:
+        shown = ", ".join(few[:3]) + (" ..." if len(few) > 3 else "")
+        observer.say(
+            f"{len(few)} of {len(counts)} classes have fewer than {FEW_IMAGES} images to train on: {shown}; "
+            "they will hardly be learned, add images (20 a class are a start)"
+        )
+
+
+def _with_parent(options: RunOptions) -> RunOptions:
+    """Where neither a net nor weights are named, training begins with the weights that come with the package."""
+    if options.net or options.weights or options.data in NET_OF_DATA:
+        return options
+    return replace(options, weights=DEFAULT_WEIGHTS)
+
+
 def _recipe(options: RunOptions, net: str) -> Recipe:
-    """The recipe asked for, else the net's own, with the run's epochs, batch size and rate put in."""
-    recipe = find_recipe(options.recipe) if options.recipe else default_recipe(net)
+    """The recipe asked for, else the net's own, varied for fine-tuning where it begins with weights; with the run's
+    epochs, batch size and rate put in.
+    """
+    is_made_small = options.prune_to is not None or options.share_values
+    fine_tuned = "+fine-tune" if options.weights and not is_made_small else ""
+    recipe = find_recipe(options.recipe or default_recipe(net).name + fine_tuned)
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
     if options.prune_to is not None:
         recipe = pruning(recipe, options.prune_to)
@@ -172,7 +200,7 @@ def _check_splits(dataset: DataSet, recipe: Recipe) -> None:
 
 def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec:
     if parent is None:
-        return find(options.net or NET_OF_DATA.get(options.data, DEFAULT_NET), num_classes=num_classes)
+        return find(options.net or NET_OF_DATA[options.data], num_classes=num_classes)
     if options.net not in (None, parent.spec.name):
         raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {options.net}; leave --net out")
     return parent.spec.with_classes(num_classes)
@@ -214,6 +242,7 @@ def _loader(
         flip=recipe.flip,
         seed=seed,
         workers=workers,
+        crop_by_epoch=crops_by_epoch(recipe, preprocessing.crop),
     )
     pca = (statistics.pca_stdevs, statistics.pca_eigenvectors) if statistics and recipe.color_noise.base else None
     return TrainLoader(dataset.split("train"), options, pca, damaged)

@@ -84,13 +84,15 @@ def _rounded(values: Tensor) -> Tensor:
 
 
 def hold_on(device: torch.device, loader: TrainLoader, free_bytes: int) -> ResidentPictures | None:
-    """The split of `loader` on `device`; None where it would take more than a half of `free_bytes`.
+    """The split of `loader` on `device`; None where it would take more than a half of `free_bytes`, or crops grow.
 
     The errors of damaged images go to `loader.on_damaged`.
 
     Raises:
         DataError: what that raises.
     """
+    if loader.options.crop_by_epoch:
+        return None
     pictures = KeptPictures(loader.split, keep_bytes=0, least=max(canvas_size(loader.options.resize)))
     for size in _sizes(pictures, loader):
         if len(loader.split) * 3 * size[0] * size[1] > SHARE_OF_FREE_MEMORY * free_bytes:

@@ -15,6 +15,7 @@ import torch
 
 from alexnet.atomic import remove_leftovers
 from alexnet.data.datasets import open_data
+from alexnet.data.splits import DataSet
 from alexnet.errors import InputError, WeightsError
 from alexnet.lock import hold
 from alexnet.memory import keep_memory
@@ -37,6 +38,7 @@ def train(
     options: RunOptions,
     observer: Observer | None = None,
     *,
+    dataset: DataSet | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     device: str = "auto",
@@ -45,9 +47,10 @@ def train(
     """Train as `options` say and keep everything in `out` (default runs/<data>-<time>), told to `observer` (default:
     printed).
 
-    `device` and `workers` belong to the machine, not to the run: they may differ when it is resumed. Ctrl-C and SIGTERM
-    save where the run stands, after the step in hand, and then do what they always do. One run at a time in a process:
-    each step seeds torch's generator, which all threads share.
+    `dataset`: what `options.data` would be opened as, where it is open already or has no name, such as some classes of
+    another; it is needed again to resume. `device` and `workers` belong to the machine, not to the run: they may differ
+    when it is resumed. Ctrl-C and SIGTERM save where the run stands, after the step in hand, and then do what they
+    always do. One run at a time in a process: each step seeds torch's generator, which all threads share.
 
     Raises:
         InputError: options, data or weights that cannot be used, a folder that already holds a run, or is in use.
@@ -61,7 +64,7 @@ def train(
         raise InputError("--resume continues the run in --out; say which folder that is")
     kept = read_run(Path(out), options) if out and resume else None
     options = kept.options if kept else options
-    dataset = open_data(
+    dataset = dataset or open_data(
         options.data, Path(options.ground_truth) if options.ground_truth else None, options.class_order or "sorted"
     )
     folder = Path(out) if out else _new_folder(dataset.name)

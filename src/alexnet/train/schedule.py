@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from alexnet.recipes import DExp, Plateau, Recipe, Schedule, Steps
+from alexnet.recipes import DExp, Linear, Plateau, Recipe, Schedule, Steps
 
 # A held first rate takes at most this part of the run, so that every run ends with its small rates. Ours.
 MOST_OF_THE_RUN = 0.7
@@ -21,6 +21,8 @@ def rate_at(schedule: Schedule, progress: float, plateaus: int = 0) -> float:
             # Rate i holds while progress <= (i + 1) / n: the boundary itself still belongs to the earlier rate.
             index = min(max(ceil(progress * schedule.num_rates) - 1, 0), schedule.num_rates - 1)
             return float(schedule.base * schedule.factor ** (-index / (schedule.num_rates - 1)))
+        case Linear():
+            return schedule.base * (1 - progress)
         case Plateau():
             return float(schedule.base / schedule.factor ** min(plateaus, schedule.times))
 
@@ -38,3 +40,9 @@ def recipe_progress(recipe: Recipe, step: int, total_steps: int) -> float:
     if progress < held:
         return progress * first_drop / held
     return first_drop + (progress - held) * (1 - first_drop) / (1 - held)
+
+
+def crops_by_epoch(recipe: Recipe, crop: int) -> tuple[int, ...]:
+    """The side of each epoch's images where the net's own is `crop`; nothing where they are all of that size."""
+    sides = tuple(round(crop * rate_at(recipe.image_share, epoch / recipe.epochs)) for epoch in range(recipe.epochs))
+    return () if set(sides) == {crop} else sides

@@ -31,7 +31,7 @@ class Sgd2012:
         groups = []
         for name, parameter in net.named_parameters():
             row, kind = name.split(".")
-            rates = recipe.row_rates.get(row, recipe.rates)
+            rates = recipe.rates_of(row, net.spec.classifier.name)
             decay = recipe.bias_decay if kind == "bias" else recipe.row_decay.get(row, recipe.weight_decay)
             schedule = rates.biases if kind == "bias" else rates.weights
             groups.append({"params": [parameter], "weight_decay": decay, "name": name, "schedule": schedule})

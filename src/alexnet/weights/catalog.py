@@ -1,55 +1,81 @@
 """Where weights are: an existing path wins over a name, and a file is what its bytes say, not what its suffix says."""
 
+import os
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 
 from alexnet.errors import WeightsError
 from alexnet.weights.files import Header, Weights, read_header, read_weights
+from alexnet.weights.foreign import (
+    CAFFEMODEL,
+    COMPRESSED,
+    COMPRESSED_START,
+    KINDS,
+    PTH,
+    is_deep_compression,
+    read_foreign,
+    read_foreign_header,
+)
+from alexnet.weights.named import NAMED, read_named
 from alexnet.weights.onnx import read_onnx_header, read_onnx_weights
 from alexnet.weights.openvino import BIN, XML, read_openvino_header, read_openvino_weights
 
 RUN_FILE = "run.json"
 IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
 
-_WHAT_WEIGHTS_ARE = "a run folder (with run.json) or a .safetensors, .onnx or .xml file written by this package"
+_WHAT_WEIGHTS_ARE = (
+    "a run folder (with run.json), a .safetensors, .onnx or .xml file written by this package, "
+    f"torchvision's .pth, Caffe's .caffemodel, Deep Compression's .net, or a name ({', '.join(NAMED)})"
+)
 
 # What files of weights hold, as `sniff` says it, to what reads them and their headers.
 READERS: Mapping[str, tuple[Callable[[Path], Weights], Callable[[Path], Header]]] = {
     "safetensors": (read_weights, read_header),
     "onnx": (read_onnx_weights, read_onnx_header),
     "openvino": (read_openvino_weights, read_openvino_header),
+    **{kind: (partial(read_foreign, kind=kind), partial(read_foreign_header, kind=kind)) for kind in KINDS},
 }
 
-SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": XML}  # that files are given; not believed
+# That files of ours are given; not believed.
+SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": XML}
 
 # First bytes of files that people call weights. Two are protobuf: field 1 of an ONNX model is a number, of a Caffe
 # net its name.
 _SIGNATURES = {
-    b"PK\x03\x04": "a zip archive, such as a PyTorch .pth file",
-    b"\x80": "a Python pickle, such as a PyTorch .pth file or a cuda-convnet checkpoint",
+    b"PK\x03\x04": PTH,
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19": "a .pth file of PyTorch before 1.6, save it again with a newer one",
+    b"\x80": "a Python pickle, such as a cuda-convnet checkpoint",
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array",
     b"\x1f\x8b": "a gzip archive",
     b"<?xml": "openvino",
     b"\x08": "onnx",
-    b"\x0a": "a Caffe .caffemodel",
+    b"\x0a": CAFFEMODEL,
+    b"\xa2\x06": CAFFEMODEL,  # a net without a name
 }
 _HEADER_LENGTH_BYTES = 8  # safetensors: the length of the JSON header, little-endian, then the header
 
 
 def find_weights(where: str | Path) -> Weights:
-    """The weights that `where` means: a run folder (its best, else its last), or a file.
+    """The weights that `where` means: a run folder (its best, else its last), a file, or a name of `NAMED`.
 
     Raises:
         WeightsError: nothing is there, it is something else, or it is damaged; one line that says what would do.
+        DownloadError, MissingExtraError: a name whose weights are not here yet, and cannot be downloaded.
     """
     path = Path(where)
     if path.is_dir():
         return read_weights(_in_run_folder(path))
-    if not path.exists():
-        raise WeightsError(f"no weights at {str(where)!r}: give {_WHAT_WEIGHTS_ARE}")
-    read, _ = _readers(path)
-    return read(path)
+    if path.exists():
+        read, _ = _readers(path)
+        return read(path)
+    if str(where) in NAMED:
+        return read_named(NAMED[str(where)])
+    near = get_close_matches(str(where).lower(), NAMED)
+    hint = f"did you mean {' or '.join(near)}? Else " if near else ""
+    raise WeightsError(f"no weights at {str(where)!r}: {hint}give {_WHAT_WEIGHTS_ARE}")
 
 
 def find_header(path: Path) -> Header:
@@ -82,13 +108,15 @@ def sniff(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            start, size = file.read(COMPRESSED_START), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from None
     if not start:
         return "an empty file"
     if start[_HEADER_LENGTH_BYTES : _HEADER_LENGTH_BYTES + 1] == b"{":
         return "safetensors"
+    if is_deep_compression(start, size):
+        return COMPRESSED
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
             return kind

@@ -1,7 +1,7 @@
 """Weights in safetensors files: all that using them needs travels along, and reading believes nothing.
 
-One metadata key, `alexnet`, holds JSON: {format, spec, classes, preprocessing, recipe, errors, probe}. The tensors are
-the parameters under their rows' names, and `preprocessing.mean_image` where there is one.
+One metadata key, `alexnet`, holds JSON: {format, spec, classes, preprocessing, recipe, errors, probe}, and `licence`
+where there is one. The tensors are the parameters under their rows' names, and `preprocessing.mean_image` likewise.
 """
 
 import json
@@ -43,7 +43,7 @@ class Weights:
 
     `tensors`: key to float32 array; of a file, read when it is asked for. `recipe`: plain JSON of the run, if known.
     `errors`: measured, each {data, split, views, top1_error, top5_error}. `probe`: what `make_probe` gives, to know a
-    good copy by.
+    good copy by. `licence`: where somebody has published them under one.
 
     Raises:
         WeightsError: the classes are not the net's.
@@ -56,6 +56,7 @@ class Weights:
     recipe: Mapping[str, Any] | None = None
     errors: tuple[Mapping[str, Any], ...] = ()
     probe: Mapping[str, Any] | None = None
+    licence: str | None = None
 
     def __post_init__(self) -> None:
         if [info.index for info in self.classes] != list(range(self.spec.num_classes)):
@@ -139,7 +140,7 @@ def write_metadata(weights: Weights) -> str:
         "recipe": weights.recipe,
         "errors": list(weights.errors),
         "probe": weights.probe,
-    }
+    } | ({"licence": weights.licence} if weights.licence else {})
     return json.dumps(metadata, allow_nan=False)
 
 
@@ -183,6 +184,7 @@ def read_metadata(
         recipe=read_recipe(stored["recipe"]),
         errors=read_errors(stored["errors"]),
         probe=read_probe(stored["probe"]),
+        licence=read_licence(stored.get("licence")),
     )
 
 

@@ -1,22 +1,27 @@
 """What weights can be used here, told from the heads of their files."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from alexnet.arch import find
 from alexnet.errors import WeightsError
 from alexnet.weights.catalog import IN_RUN_FOLDER, RUN_FILE, SUFFIXES, files_of, find_header
+from alexnet.weights.named import NAMED, NamedWeights
 
 NO_WEIGHTS_YET = "no weights yet"
+SHIPPED, CACHED, NOT_FETCHED = "shipped", "cached", "not fetched"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """Weights that `--weights` takes by their `name`, or what stands in their place.
 
-    state: "best" or "last" of a run, "file", "no weights yet", or "damaged: ..."; what follows is None unless usable.
+    state: "best" or "last" of a run, "file", "no weights yet", or "damaged: ..."; of weights with a name "shipped",
+        "cached", or "not fetched": they will be when they are used. What follows is None unless usable.
     date: of the last change, ISO 8601. errors: measured, each {data, split, views, top1_error, top5_error}.
     """
 
@@ -31,15 +36,23 @@ class Entry:
 
 
 def list_weights(places: Sequence[str | Path]) -> list[Entry]:
-    """The weights at each place: a file, a run folder, or all the runs and files in a folder, by name.
+    """The weights at each place: a file, a run folder, or all the runs and files in a folder, by name; or a name.
 
     Raises:
-        WeightsError: no such file or folder.
+        WeightsError: no such file, folder or name.
     """
     return [entry for place in places for entry in _entries(Path(place))]
 
 
+def list_named() -> list[Entry]:
+    """The weights that have names: shipped and official ones, without fetching any."""
+    return [_named(row) for row in NAMED.values()]
+
+
 def _entries(place: Path) -> Iterator[Entry]:
+    if not place.exists() and str(place) in NAMED:
+        yield _named(NAMED[str(place)])
+        return
     if not place.exists():
         raise WeightsError(
             f"nothing at {str(place)!r}: give run folders, folders of runs, or {', '.join(SUFFIXES.values())} files"
@@ -66,7 +79,25 @@ def _run(folder: Path) -> Entry:
     return Entry(name=str(folder), state=NO_WEIGHTS_YET)
 
 
-def _entry(place: Path, file: Path, state: str) -> Entry:
+def _named(row: NamedWeights) -> Entry:
+    """A fetched file is not read here: its checksum is looked at when it is used."""
+    if row.net is None or row.download is None:
+        entry = _entry(row.name, row.path, SHIPPED)
+        return entry if entry.net else replace(entry, state=f"{entry.state}; {row.remedy}")
+    here = row.path.stat() if row.path.is_file() else None
+    return Entry(
+        name=row.name,
+        state=CACHED if here else NOT_FETCHED,
+        net=row.net,
+        classes=find(row.net).num_classes,
+        bytes=here.st_size if here else row.download.num_bytes,
+        date=_date(here) if here else None,
+        licence=row.licence,
+        errors=row.errors,
+    )
+
+
+def _entry(place: str | Path, file: Path, state: str) -> Entry:
     try:
         header, found = find_header(file), [each.stat() for each in files_of(file)]
     except (WeightsError, OSError) as error:
@@ -77,7 +108,11 @@ def _entry(place: Path, file: Path, state: str) -> Entry:
         net=header.spec.name,
         classes=len(header.classes),
         bytes=sum(each.st_size for each in found),
-        date=datetime.fromtimestamp(found[0].st_mtime).astimezone().isoformat(timespec="seconds"),
+        date=_date(found[0]),
         licence=header.licence,
         errors=header.errors,
     )
+
+
+def _date(file: os.stat_result) -> str:
+    return datetime.fromtimestamp(file.st_mtime).astimezone().isoformat(timespec="seconds")

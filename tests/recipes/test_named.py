@@ -8,7 +8,6 @@ import pytest
 from alexnet.arch import NETS
 from alexnet.errors import InputError, UnknownNameError
 from alexnet.recipes import (
-    CIFAR_18PCT,
     KRIZHEVSKY_145,
     RECIPES,
     DExp,
@@ -19,6 +18,7 @@ from alexnet.recipes import (
     default_recipe,
     find_recipe,
 )
+from alexnet.recipes.named import CIFAR_18PCT
 
 # Net to recipe and side of the canvas that the crop is taken from.
 PUBLISHED = {

@@ -1,0 +1,114 @@
+"""`alexnet claims [NAME]`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from alexnet.cli.options import WORKERS, Workers
+from alexnet.cli.output import AsJson, print_json, print_table
+
+EXAMPLE = "lrn --data tiny-imagenet --seeds 3"
+
+_COLUMNS = {"claim": "left", "published": "left", "author's log": "left", "ours": "left", "verdict": "left"}
+_STATEMENTS = {"claim": "left", "source": "left", "statement": "left"}
+_KEYS = ("published", "author_log", "ours", "setting_line", "verdict")
+
+
+def claims(
+    name: Annotated[str | None, typer.Argument(help="The claim to try; without, all are listed.")] = None,
+    data: Annotated[str | None, typer.Option(help="What to try it on.", metavar="DATA")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option(help="Trained weights, for claims about such; may be repeated.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Runs of each kind; every-run: to add. Default: the setting's.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data. Default: the setting's.")] = None,
+    out: Annotated[Path, typer.Option(help="Where results are kept.")] = Path("results/claims"),
+    runs: Annotated[Path, typer.Option(help="Where runs are kept, which claims share.")] = Path("runs/claims"),
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")] = "auto",
+    workers: Workers = WORKERS,
+    limit_train_batches: Annotated[int | None, typer.Option(min=1, help="Steps an epoch at most.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    json: AsJson = False,
+) -> None:
+    """List the paper's claims with the published numbers and ours, or try one."""
+    from alexnet.cli.progress import Watcher
+    from alexnet.errors import InputError
+    from alexnet.experiments.claims import find_claim
+    from alexnet.experiments.claims.claim import Asked
+    from alexnet.experiments.claims.report import run_claim
+    from alexnet.memory import keep_memory
+
+    if name is None:
+        if data or weights:
+            raise InputError("which claim? name it first: alexnet claims NAME --data DATA; alexnet claims lists them")
+        _list(out, json)
+        return
+    claim = find_claim(name)
+    if data is None:
+        known = ", ".join(setting.name for setting in claim.settings)
+        raise InputError(f"claim {name} is tried on DATA ({known}): alexnet claims {name} --data DATA")
+    keep_memory()
+    asked = Asked(
+        data=data,
+        weights=tuple(weights or ()),
+        seeds=seeds,
+        epochs=epochs,
+        out=out,
+        runs=runs,
+        device=device,
+        workers=workers,
+        limit_train_batches=limit_train_batches,
+        resume=resume,
+    )
+    result = run_claim(claim, asked, Watcher())
+    if json:
+        print_json(result)
+    else:
+        _print_result(result)
+
+
+def _list(out: Path, json: bool) -> None:
+    from alexnet.experiments.claims import CLAIMS
+    from alexnet.experiments.claims.report import read_results
+
+    found = read_results(out)
+    if json:
+        print_json(
+            {
+                "claims": [
+                    {
+                        "name": claim.name,
+                        "statement": claim.statement,
+                        "source": claim.source,
+                        "published": claim.published,
+                        "author_log": claim.author_log,
+                        "settings": [setting.name for setting in claim.settings],
+                        "results": [result for result in found if result["claim"] == claim.name],
+                    }
+                    for claim in CLAIMS.values()
+                ]
+            }
+        )
+        return
+    print_table(_STATEMENTS, [(claim.name, claim.source, claim.statement) for claim in CLAIMS.values()])
+    print()
+    rows = []
+    for claim in CLAIMS.values():
+        ours = [result for result in found if result["claim"] == claim.name]
+        shown = [(f"{each['ours']} [{each['setting_line']}]", each["verdict"] or "see the picture") for each in ours]
+        rows += [
+            (claim.name, claim.published, claim.author_log or "", *words) for words in shown or [("not run here", "")]
+        ]
+    print_table(_COLUMNS, rows)
+
+
+def _print_result(result: Mapping[str, Any]) -> None:
+    print(f"{result['claim']}: {result['statement']} ({result['source']})\n")
+    for key in _KEYS:
+        heading = {"author_log": "author's log", "setting_line": "setting"}.get(key, key)
+        print(f"{heading:14}{result[key] or ('none' if key == 'author_log' else 'judge by the picture')}")
+    print(f"{'intervals':14}{result['covers']}")

@@ -1,0 +1,62 @@
+"""What trying a claim finds: measured effects with their intervals, and what they say."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Verdict = Literal["as published", "opposite", "cannot tell"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """One measured quantity, counted so that more of it speaks for the claim.
+
+    value, low, high: of the 95 % interval, None where there is none. neutral: the value that speaks neither way.
+    published: the number, None where there is none. detectable: the smallest distance from `neutral` that would have
+    been seen in 80 % of such trials.
+    """
+
+    what: str
+    unit: Literal["points", "times", "share"]
+    value: float
+    low: float | None = None
+    high: float | None = None
+    neutral: float = 0.0
+    published: float | None = None
+    detectable: float | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the interval lies on one side of `neutral`."""
+        if self.low is not None and self.low > self.neutral:
+            return "as published"
+        if self.high is not None and self.high < self.neutral:
+            return "opposite"
+        return "cannot tell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a trial found.
+
+    ours: the number in words. verdict: None where the claim is a picture, to be judged by eye. setting: plain JSON, all
+    that the number depends on. covers: what the intervals cover, and what they do not. details: plain JSON. draw:
+    writes the picture.
+    """
+
+    ours: str
+    verdict: Verdict | None
+    setting: Mapping[str, Any]
+    effects: tuple[Effect, ...] = ()
+    covers: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    draw: Callable[[Path], None] | None = None
+
+
+def joint_verdict(effects: tuple[Effect, ...]) -> Verdict:
+    """Of several that a claim is about alike: as published if all are, opposite if any is."""
+    verdicts = {effect.verdict for effect in effects}
+    if "opposite" in verdicts:
+        return "opposite"
+    return "as published" if verdicts == {"as published"} else "cannot tell"

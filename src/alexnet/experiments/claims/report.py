@@ -1,0 +1,90 @@
+"""Results on the disk: one JSON file and one picture for every trial of a claim."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from alexnet import __version__
+from alexnet.atomic import write_whole
+from alexnet.errors import InputError
+from alexnet.experiments.claims.claim import Asked, Claim, Study
+from alexnet.experiments.claims.finding import Effect, Finding
+from alexnet.experiments.claims.study import open_study
+from alexnet.experiments.claims.wording import setting_line
+from alexnet.pictures import new_figure
+from alexnet.train.observer import Observer
+
+Result = Mapping[str, Any]
+KEYS = {"claim", "statement", "source", "published", "author_log", "ours", "verdict"}
+KEYS |= {"setting", "setting_line", "effects", "covers", "picture", "date"}
+
+
+def run_claim(claim: Claim, asked: Asked, observer: Observer) -> dict[str, Any]:
+    """Try a claim and keep what was found, in `asked.out`; what is given back is what the JSON file holds.
+
+    Raises:
+        InputError: the claim cannot be tried as asked.
+        MissingExtraError: matplotlib is not installed, said before the work.
+    """
+    new_figure(1, 1)
+    study = open_study(claim, asked, observer)
+    try:
+        finding = claim.run(study)
+    except KeyboardInterrupt:
+        observer.say(f"claim {claim.name}: finished runs are kept; add --resume to go on with the one in hand")
+        raise
+    asked.out.mkdir(parents=True, exist_ok=True)
+    picture = asked.out / f"{study.slug}.png" if finding.draw else None
+    if finding.draw and picture:
+        finding.draw(picture)
+    result = _result(study, finding, picture)
+    with write_whole(asked.out / f"{study.slug}.json") as temporary:
+        temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return result
+
+
+def read_results(folder: Path) -> list[Result]:
+    """What has been found so far, by file name; nothing where there is no folder.
+
+    Raises:
+        InputError: a file there is not such a result.
+    """
+    return [_read(path) for path in sorted(folder.glob("*.json"))]
+
+
+def _read(path: Path) -> Result:
+    try:
+        result = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); delete it and run the claim again") from None
+    if not (isinstance(result, dict) and result.keys() >= KEYS):
+        raise InputError(f"{path} is not a result of `alexnet claims`; move it elsewhere")
+    return result
+
+
+def _result(study: Study, finding: Finding, picture: Path | None) -> dict[str, Any]:
+    claim = study.claim
+    return {
+        "claim": claim.name,
+        "statement": claim.statement,
+        "source": claim.source,
+        "published": claim.published,
+        "author_log": claim.author_log,
+        "ours": finding.ours,
+        "verdict": finding.verdict,
+        "setting": dict(finding.setting),
+        "setting_line": setting_line(finding.setting),
+        "effects": [_effect(effect) for effect in finding.effects],
+        "covers": finding.covers,
+        "details": dict(finding.details),
+        "picture": picture.name if picture else None,
+        "alexnet": __version__,
+        "date": f"{date.today()}",
+    }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {**asdict(effect), "verdict": effect.verdict}

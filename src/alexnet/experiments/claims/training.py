@@ -1,0 +1,88 @@
+"""Runs that claims are made of: each is trained once, kept, and shared by all claims that need it.
+
+A run folder is called after everything that decides what comes out, so that the net as published, say, is trained once
+for all ablations. Of a finished run the last weights and the log are kept, not the checkpoint nor the best weights: to
+compare runs by weights chosen on the images that they are then measured on would flatter them.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from alexnet.data.splits import DataSet
+from alexnet.errors import InputError
+from alexnet.experiments.claims.claim import Study
+from alexnet.weights.catalog import RUN_FILE
+
+FINISHED, LAST = "finished", "last.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run: net and recipe by name; `weights` are a path to start from. None leaves the choice to net or recipe."""
+
+    net: str
+    epochs: int
+    seed: int
+    recipe: str | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    weights: str | None = None
+
+
+def folder_of(run: Run, study: Study, dataset: DataSet) -> Path:
+    """Where the run is kept."""
+    limit = study.asked.limit_train_batches
+    words = [run.net, *([f"by-{run.recipe}"] if run.recipe else []), f"{run.epochs}-epochs"]
+    words += [f"{limit}-steps"] if limit else []
+    words += [f"batch-{run.batch_size}"] if run.batch_size else []
+    words += [f"lr-{run.lr:g}"] if run.lr is not None else []
+    words += [f"from-{Path(run.weights).parent.name}"] if run.weights else []
+    return study.asked.runs / dataset.name / "_".join([*words, f"seed-{run.seed}"])
+
+
+def trained(run: Run, study: Study, dataset: DataSet | None = None) -> Path:
+    """The folder of the finished run, trained now if it was not before; `dataset`, where it is not all of the study's.
+
+    Raises:
+        InputError: a run that was stopped, and the study does not resume; a run on other data of the same name.
+        RunError: the loss is not a number.
+        KeyboardInterrupt: Ctrl-C; finished runs are kept, and the one in hand can be resumed.
+    """
+    data = dataset or study.dataset
+    folder = folder_of(run, study, data)
+    if (folder / FINISHED).is_file():
+        _check_same_data(folder, data)
+        return folder
+    begun = (folder / RUN_FILE).is_file()
+    if begun and not study.asked.resume:
+        raise InputError(f"{folder} holds a run that was stopped; go on with --resume, or delete it to begin anew")
+    _train(run, study, data, folder, resume=begun)
+    (folder / FINISHED).touch()
+    for name in ("checkpoint.pt", "best.safetensors"):
+        (folder / name).unlink(missing_ok=True)
+    return folder
+
+
+def _check_same_data(folder: Path, dataset: DataSet) -> None:
+    from alexnet.train.folder import check_data, read_run
+    from alexnet.train.options import RunOptions
+
+    check_data(folder, read_run(folder, RunOptions(data=dataset.name)), dataset)
+
+
+def _train(run: Run, study: Study, dataset: DataSet, folder: Path, *, resume: bool) -> None:
+    from alexnet.train.options import RunOptions
+    from alexnet.train.run import train
+
+    asked = study.asked
+    data = asked.data if dataset is study.dataset else dataset.name
+    options = RunOptions(data=data, limit_train_batches=asked.limit_train_batches, **asdict(run))
+    train(
+        options,
+        study.observer,
+        dataset=dataset,
+        out=folder,
+        resume=resume,
+        device=asked.device,
+        workers=asked.workers,
+    )

@@ -1,0 +1,80 @@
+"""Caffe's .caffemodel files: the name of a net and its blobs, where they lie in the file. NumPy only.
+
+A file is one protobuf message, NetParameter, whose layers are of one of two kinds: V1 (until 2014, as BVLC's own) and
+the present one. Weights are as PyTorch's: (outputs, inputs / groups, height, width), or (outputs, inputs).
+
+Source: BVLC/caffe, src/caffe/proto/caffe.proto.
+"""
+
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alexnet.errors import InputError
+from alexnet.interop.protobuf import Buffer, Message
+
+Array = NDArray[np.float32]
+
+# Fields of NetParameter, and of its layers of both kinds: (layers in the net, name in a layer, blobs in a layer).
+_NAME = 1
+_PRESENT, _V1 = (100, 1, 7), (2, 4, 6)
+_V0_LAYER = 1  # of a V1 layer: what it wraps is older still
+# Fields of BlobProto.
+_OLD_SIDES, _DATA, _SHAPE, _DOUBLES = (1, 2, 3, 4), 5, 7, 8
+_MOST_SIDES = 32  # Caffe's own limit
+
+_PARTS = ("weight", "bias")
+
+
+class CaffeModel(NamedTuple):
+    """A trained net of Caffe: its name, and its blobs as `LAYER.weight` and `LAYER.bias`, read-only."""
+
+    name: str
+    tensors: dict[str, Array]
+
+
+def read_caffemodel(content: Buffer) -> CaffeModel:
+    """The net in the content of a .caffemodel file, not copied.
+
+    Raises:
+        InputError: not a whole such file, or one of before V1 or of float64; one line that says what.
+    """
+    net = Message(content)
+    tensors: dict[str, Array] = {}
+    for number, name, blobs in (_PRESENT, _V1):
+        for layer in net.messages(number):
+            if number == _V1[0] and _V0_LAYER in layer:
+                raise InputError("a Caffe net of 2013 (V0 layers); pass it through Caffe's upgrade_net_proto_binary")
+            tensors |= _tensors(layer.text(name), [*layer.messages(blobs)])
+    if not tensors:
+        raise InputError("not a whole Caffe net (no layer in it has weights)")
+    return CaffeModel(net.text(_NAME), tensors)
+
+
+def _tensors(layer: str, blobs: list[Message]) -> dict[str, Array]:
+    """The blobs of a layer by their keys; those beyond weights and biases, which AlexNet has not, by their numbers."""
+    keys = [f"{layer}.{_PARTS[index] if index < len(_PARTS) else index}" for index in range(len(blobs))]
+    return {key: _array(key, blob) for key, blob in zip(keys, blobs, strict=True)}
+
+
+def _array(key: str, blob: Message) -> Array:
+    shape = _shape(key, blob)
+    blocks = blob.blocks(_DATA)
+    content = blocks[0] if len(blocks) == 1 else b"".join(blocks)  # packed; or one by one, as the format allows
+    if not content and _DOUBLES in blob:
+        raise InputError(f"{key} is of float64, which is not read here; save it from a net of float32")
+    if len(content) != 4 * prod(shape):
+        raise InputError(f"damaged ({key} of shape {shape} has {len(content):,} bytes); copy it again")
+    return np.frombuffer(content, "<f4").reshape(shape)
+
+
+def _shape(key: str, blob: Message) -> tuple[int, ...]:
+    """As PyTorch has it: V1 blobs have four sides, of which the first are 1 where there are fewer."""
+    sides: Any = blob.message(_SHAPE).integers(1) if _SHAPE in blob else [blob.integer(side) for side in _OLD_SIDES]
+    if len(sides) > _MOST_SIDES or min(sides, default=0) < 0:
+        raise InputError(f"damaged ({key} has no shape); copy it again")
+    if key.endswith(".bias"):
+        return (prod(sides),)
+    return tuple(sides[2:]) if len(sides) == 4 and sides[:2] == [1, 1] else tuple(sides)

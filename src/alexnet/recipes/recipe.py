@@ -1,0 +1,169 @@
+"""The type of a training run: rates, decay, augmentation, preprocessing. Standard library only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from alexnet.errors import InputError
+
+
+@dataclass(frozen=True)
+class Steps:
+    """`base` at first, then each (progress, rate) of `drops` from that progress on."""
+
+    base: float
+    drops: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class DExp:
+    """`num_rates` rates of equal length in geometric order from `base` to `base / factor` (2012 release, lr.cu).
+
+    From progress `frozen_from` on the rate is 0.
+    """
+
+    base: float
+    factor: float
+    num_rates: int
+    frozen_from: float | None = None
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Divided by `factor` when validation error has not improved for `patience_epochs`, `times` times; then it ends."""
+
+    base: float
+    factor: float = 10.0
+    times: int = 3
+    patience_epochs: int = 2
+
+
+@dataclass(frozen=True)
+class Linear:
+    """From `base` down to 0 in a straight line: the best a short run can do (Li, Yumer and Ramanan 2020)."""
+
+    base: float
+
+
+Schedule = Steps | DExp | Plateau | Linear
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates of a row's weights and of its biases. A rate of 0 freezes momentum and decay too, as in 2012."""
+
+    weights: Schedule
+    biases: Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedValues:
+    """The weights of an fc row have at most `fc` values besides zero, those of other rows at most `conv`.
+
+    Source: Han, Mao and Dally 2016 (5 bits, and 8). Differs: 7 bits, which with trained values are enough.
+    """
+
+    conv: int = 127
+    fc: int = 31
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruning:
+    """Weights are taken away until `until` (progress) of the run, so that those left will take about `bytes`.
+
+    They are thought of as coded, with as many values as `shared` allows.
+    """
+
+    bytes: int
+    until: float = 0.7
+    shared: SharedValues = SharedValues()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One training run, net and data set aside.
+
+    rates: for all rows; row_rates: for the rows named; those of the classifier are `classifier_factor` times that.
+    weight_decay: of weights; row_decay likewise by row.
+    update: "2012" keeps the rate inside the velocity, "pytorch" outside; they differ when the rate changes.
+    hold_steps: the first drop waits for so many steps, or for 0.7 of the run if that is less; progress before and after
+        is rescaled. A squeezed run would otherwise leave its high rate before the loss has left chance. Ours.
+    crops: one draw of offset and flip for each `chunk_size` images ("chunk", 2012), each image ("image"), or "center".
+    color_noise: coefficient of the PCA colour offsets, as a schedule. resize_ratio: canvas side / crop side.
+    image_share: side of an epoch's images / side of the net's, as a schedule; see `alexnet.arch.smaller`.
+    constraint: what the weights are held to after every update, to make a net small.
+    mean: subtract the training set's mean "image" or mean "color", or these three numbers (after `scale`).
+    """
+
+    name: str
+    source: str
+    epochs: int
+    batch_size: int = 128
+    rates: Rates
+    row_rates: Mapping[str, Rates] = field(default_factory=dict)
+    classifier_factor: float = 1.0
+    momentum: float = 0.9
+    weight_decay: float = 0.0005
+    row_decay: Mapping[str, float] = field(default_factory=dict)
+    bias_decay: float = 0.0
+    update: Literal["2012", "pytorch"] = "2012"
+    hold_steps: int = 0
+    crops: Literal["chunk", "image", "center"] = "image"
+    chunk_size: int = 32
+    flip: bool = True
+    color_noise: Steps = Steps(0.0)
+    image_share: Steps = Steps(1.0)
+    resize_ratio: float = 256 / 224
+    warp: bool = False
+    channel_order: Literal["RGB", "BGR"] = "RGB"
+    mean: Literal["image", "color"] | tuple[float, float, float] = "image"
+    scale: float = 1.0
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    constraint: Pruning | SharedValues | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+    def with_lr(self, lr: float) -> "Recipe":
+        """The same recipe with `lr` as the first rate of the weights; all other rates keep their ratio to it."""
+        if not 0 < lr < float("inf"):
+            raise InputError(f"the learning rate is {lr}; it must be a number above 0")
+        factor = lr / self.rates.weights.base
+        return replace(
+            self,
+            rates=_scaled(self.rates, factor),
+            row_rates={row: _scaled(rates, factor) for row, rates in self.row_rates.items()},
+        )
+
+    def rates_of(self, row: str, classifier: str) -> Rates:
+        """The rates of one row of a net, `classifier` being its last with weights."""
+        return _scaled(self.row_rates.get(row, self.rates), self.classifier_factor if row == classifier else 1.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers; schedules carry their `kind`."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Schedule | Pruning | SharedValues):
+                return {"kind": type(value).__name__.lower(), **plain(vars(value))}
+            if isinstance(value, Rates):
+                return plain(vars(value))
+            if isinstance(value, Mapping):
+                return {key: plain(item) for key, item in value.items()}
+            return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+        return dict(plain(vars(self)))
+
+
+def _scaled(rates: Rates, factor: float) -> Rates:
+    return Rates(_scaled_schedule(rates.weights, factor), _scaled_schedule(rates.biases, factor))
+
+
+def _scaled_schedule(schedule: Schedule, factor: float) -> Schedule:
+    if factor == 1:
+        return schedule
+    if isinstance(schedule, Steps):
+        drops = tuple((progress, rate * factor) for progress, rate in schedule.drops)
+        return Steps(schedule.base * factor, drops)
+    return replace(schedule, base=schedule.base * factor)

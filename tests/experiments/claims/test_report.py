@@ -1,0 +1,58 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from alexnet.errors import InputError
+from alexnet.experiments.claims.comparison import Change, Comparison, compare
+from alexnet.experiments.claims.report import KEYS, read_results, run_claim
+from alexnet.train.observer import Silent
+
+COMPARISON = Comparison(changes=(Change(name="without LRN", ablation="no-lrn"),), published={"top-1": 1.4})
+
+
+@pytest.fixture
+def claim(stand_in):
+    return replace(stand_in, run=lambda study: compare(COMPARISON, study))
+
+
+def test_a_claim_from_question_to_files(claim, ask):
+    asked = ask(seeds=1, limit_train_batches=2)
+    result = run_claim(claim, asked, Silent())
+    stem = "stand-in_digits_2-epochs_2-steps"
+    assert sorted(path.name for path in asked.out.iterdir()) == [f"{stem}.json", f"{stem}.png"]
+    assert json.loads((asked.out / f"{stem}.json").read_text()) == result
+    assert result.keys() >= KEYS
+    assert result["picture"] == f"{stem}.png"
+    assert result["effects"][0]["verdict"] == result["verdict"]
+    assert result["setting"]["machine"]["device"] == "cpu"
+    assert read_results(asked.out) == [result]
+
+
+def test_an_interrupted_claim_says_how_to_go_on_and_writes_nothing(stand_in, ask):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    class Listening(Silent):
+        def __init__(self):
+            self.news = []
+
+        def say(self, line):
+            self.news.append(line)
+
+    observer = Listening()
+    with pytest.raises(KeyboardInterrupt):
+        run_claim(replace(stand_in, run=interrupt), ask(), observer)
+    assert observer.news == ["claim stand-in: finished runs are kept; add --resume to go on with the one in hand"]
+    assert not ask().out.exists()
+
+
+def test_without_results_there_are_none(tmp_path):
+    assert read_results(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(("text", "words"), [("{", "is damaged"), ("[]", "not a result"), ('{"claim": "x"}', "not a")])
+def test_files_that_are_no_results_are_named(tmp_path, text, words):
+    (tmp_path / "odd.json").write_text(text)
+    with pytest.raises(InputError, match=rf"odd\.json {words}|odd\.json is {words}"):
+        read_results(tmp_path)

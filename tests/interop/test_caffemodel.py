@@ -1,0 +1,128 @@
+from collections.abc import Sequence
+from contextlib import suppress
+
+import numpy as np
+import pytest
+
+from alexnet.errors import InputError
+from alexnet.interop.caffemodel import read_caffemodel
+from alexnet.interop.protobuf import write_block, write_float, write_integer, write_integers, write_text
+
+RNG = np.random.default_rng(0)
+TENSORS = {
+    "conv1.weight": RNG.normal(size=(4, 3, 2, 2)).astype(np.float32),
+    "conv1.bias": RNG.normal(size=4).astype(np.float32),
+    "fc8.weight": RNG.normal(size=(5, 16)).astype(np.float32),
+    "fc8.bias": RNG.normal(size=5).astype(np.float32),
+}
+LAYERS = ("conv1", "fc8")
+OLD_SHAPES = {
+    "conv1.weight": (4, 3, 2, 2),
+    "conv1.bias": (1, 1, 1, 4),
+    "fc8.weight": (1, 1, 5, 16),
+    "fc8.bias": (1, 1, 1, 5),
+}
+
+
+def block(number: int, *parts: bytes) -> bytes:
+    return b"".join(map(bytes, write_block(number, parts)))
+
+
+def blob(array: np.ndarray, sides: Sequence[int], old: bool) -> bytes:
+    shape = (
+        b"".join(write_integer(number, side) for number, side in enumerate(sides, start=1))
+        if old
+        else block(7, write_integers(1, sides))
+    )
+    return shape + block(5, array.astype("<f4").tobytes()) + block(6, np.zeros(0).tobytes())
+
+
+def present_net(name: str = "AlexNet") -> bytes:
+    layers = [
+        block(
+            100,
+            write_text(1, layer),
+            write_text(2, "X"),
+            *(block(7, blob(TENSORS[key], TENSORS[key].shape, False)) for key in keys_of(layer)),
+        )
+        for layer in LAYERS
+    ]
+    return write_text(1, name) + block(100, write_text(1, "data"), write_text(2, "Data")) + b"".join(layers)
+
+
+def v1_net(name: str = "AlexNet") -> bytes:
+    layers = [
+        block(
+            2,
+            write_text(2, "below"),
+            write_text(4, layer),
+            write_integer(5, 4),
+            *(block(6, blob(TENSORS[key], OLD_SHAPES[key], True)) for key in keys_of(layer)),
+        )
+        for layer in LAYERS
+    ]
+    return write_text(1, name) + block(2, write_text(4, "data"), write_integer(5, 5)) + b"".join(layers)
+
+
+def keys_of(layer: str) -> list[str]:
+    return [f"{layer}.weight", f"{layer}.bias"]
+
+
+@pytest.mark.parametrize("write", [present_net, v1_net])
+def test_both_kinds_of_layers_give_the_same_arrays(write) -> None:
+    content = write("CaffeNet")
+    found = read_caffemodel(content)
+    assert found.name == "CaffeNet"
+    assert found.tensors.keys() == TENSORS.keys()
+    for key, array in TENSORS.items():
+        np.testing.assert_array_equal(found.tensors[key], array)
+        assert np.shares_memory(found.tensors[key], np.frombuffer(content, np.uint8))
+
+
+def test_numbers_may_stand_one_by_one() -> None:
+    bias = b"".join(write_float(5, value) for value in (0.5, -1.5))
+    content = block(100, write_text(1, "a"), block(7, block(7, write_integers(1, [1, 2])), bias))
+    np.testing.assert_array_equal(read_caffemodel(content).tensors["a.weight"], [[0.5, -1.5]])
+
+
+def layer(*parts: bytes) -> bytes:
+    return block(100, write_text(1, "a"), *parts)
+
+
+SHAPE = block(7, write_integers(1, [2]))
+REFUSED = {
+    "nothing": (b"", "no layer in it has weights"),
+    "no weights": (write_text(1, "AlexNet") + layer(), "no layer in it has weights"),
+    "before V1": (block(2, block(1, write_text(1, "a"))), "upgrade_net_proto_binary"),
+    "of float64": (layer(block(7, SHAPE, block(8, bytes(16)))), "a.weight is of float64"),
+    "fewer numbers than its shape": (
+        layer(block(7, SHAPE, block(5, bytes(4)))),
+        r"a.weight of shape \(2,\) has 4 bytes",
+    ),
+    "a shape beyond memory": (layer(block(7, block(7, write_integers(1, [1 << 60] * 30)))), "0 bytes"),
+    "a negative shape": (layer(block(7, block(7, write_integers(1, [-2, -1])), block(5, bytes(8)))), "has no shape"),
+    "too many sides": (layer(block(7, block(7, write_integers(1, [1] * 33)), block(5, bytes(4)))), "has no shape"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_anything_else_is_refused_in_one_line(what: str) -> None:
+    content, words = REFUSED[what]
+    with pytest.raises(InputError, match=words) as caught:
+        read_caffemodel(content)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("write", [present_net, v1_net])
+def test_cut_and_spoiled_files_never_do_worse_than_an_error(write) -> None:
+    content = write()
+    for stop in range(1, len(content), 7):
+        with suppress(InputError):
+            read_caffemodel(content[:stop])
+    with pytest.raises(InputError, match="cut short"):
+        read_caffemodel(content[:-1])
+    for _ in range(500):
+        spoiled = np.frombuffer(content, np.uint8).copy()
+        spoiled[RNG.integers(len(content), size=3)] = RNG.integers(0, 256, 3)
+        with suppress(InputError):
+            read_caffemodel(spoiled.tobytes())

@@ -1,0 +1,13 @@
+from alexnet.arch import find
+from alexnet.arch.shapes import measure
+from alexnet.interop.torchvision import ROWS, rename
+
+
+def test_every_row_with_weights_has_a_name() -> None:
+    rows = [shape.row.name for shape in measure(find("one-weird-trick")) if shape.weight]
+    assert list(ROWS.values()) == rows
+
+
+def test_keys_become_ours_also_out_of_data_parallel_and_others_stay() -> None:
+    keys = ["features.0.weight", "features.module.10.bias", "module.classifier.6.weight", "features.1.weight", "x"]
+    assert list(rename(dict.fromkeys(keys))) == ["conv1.weight", "conv5.bias", "fc8.weight", "features.1.weight", "x"]
