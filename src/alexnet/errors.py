@@ -10,7 +10,8 @@ AlexNetError                 one line for people, and the exit status of the com
 │   ├── WeightsError         weights of another net, or with missing, extra or mis-shaped keys
 │   ├── DownloadError        a published file that cannot be fetched, or came otherwise than published
 │   └── MissingExtraError    an optional dependency that is not installed
-└── RunError                 exit 1: a run failed after it began (loss not a number, disk full)
+└── RunError                 exit 1: a run failed after it began (out of memory, disk full)
+    └── DivergedError        training came to losses or weights that are no numbers
 """
 
 from collections.abc import Iterable
@@ -76,3 +77,7 @@ class RunError(AlexNetError):
     """A run that failed after it began."""
 
     exit_status = 1
+
+
+class DivergedError(RunError):
+    """Training that came to losses or weights that are no numbers any more: it would again, at this rate."""

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from alexnet.atomic import write_whole
-from alexnet.data.splits import first_name
 from alexnet.errors import MissingExtraError
 from alexnet.predict import Prediction
 from alexnet.similar import Neighbour
@@ -76,8 +75,6 @@ def draw_predictions(
 ) -> None:
     """Images with their most probable classes as bars, the true one in green, another first one in red (figure 4).
 
-    Of a class with several names the first is shown.
-
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
@@ -87,14 +84,14 @@ def draw_predictions(
     for place, (image, ranked, truth) in enumerate(zip(images, answers, truths, strict=True)):
         picture = figure.add_subplot(2 * rows, columns, 2 * columns * (place // columns) + place % columns + 1)
         picture.imshow(image, interpolation="nearest")
-        picture.set_title(first_name(truth), fontsize=9, color=RIGHT if ranked[0].label == truth else WRONG)
+        picture.set_title(truth, fontsize=9, color=RIGHT if ranked[0].label == truth else WRONG)
         picture.axis("off")
         bars = figure.add_subplot(2 * rows, columns, 2 * columns * (place // columns) + columns + place % columns + 1)
         names = [answer.label for answer in ranked]
         colors = [RIGHT if name == truth else WRONG if name == names[0] else "lightgrey" for name in names]
         bars.barh(range(len(names)), [answer.probability for answer in ranked], color=colors)
         bars.set(xlim=(0, 1), xticks=[])
-        bars.set_yticks(range(len(names)), map(first_name, names), fontsize=7)
+        bars.set_yticks(range(len(names)), names, fontsize=7)
         bars.invert_yaxis()
         bars.spines[["top", "right", "bottom"]].set_visible(False)
     save_figure(figure, path)

@@ -3,17 +3,20 @@
 import ast
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from alexnet.arch import find
+from alexnet.arch.smaller import smaller
 from alexnet.errors import UnknownNameError
 from alexnet.experiments.claims import CLAIMS, find_claim
 from alexnet.experiments.claims.comparison import MEASURES, Comparison
 from alexnet.experiments.claims.race import Race
 from alexnet.experiments.claims.transfer import CLAIM as TRANSFER
 from alexnet.recipes import default_recipe, find_recipe
+from alexnet.train.schedule import crops_by_epoch
 
 FOLDER = Path(sys.modules["alexnet.experiments.claims"].__file__).parent
 claims = pytest.mark.parametrize("name", CLAIMS)
@@ -41,6 +44,7 @@ def test_what_is_said_of_a_claim_is_said(name):
     assert claim.statement[0] == claim.statement[0].lower()
     assert not claim.statement.endswith(".")
     assert claim.published
+    assert claim.rule
     assert claim.settings
 
 
@@ -54,15 +58,18 @@ def test_nets_and_recipes_of_a_claim_exist_in_every_setting(name):
             assert not setting.net
             continue
         recipe = find_recipe(setting.recipe) if setting.recipe else default_recipe(setting.net)
-        find(setting.net)
+        nets = [find(setting.net)]
         if isinstance(plan, Comparison):
             assert plan.published.keys() <= MEASURES.keys()
             for change in plan.changes:
-                find(f"{setting.net}+{change.ablation}" if change.ablation else setting.net)
+                nets.append(find(f"{setting.net}+{change.ablation}" if change.ablation else setting.net))
                 find_recipe(f"{recipe.name}+{change.variation}" if change.variation else recipe.name)
                 assert bool(change.ablation) != bool(change.variation)
         if isinstance(plan, Race):
-            find(f"{setting.net}+{plan.slower}")
+            nets.append(find(f"{setting.net}+{plan.slower}"))
+        for net in nets:
+            for side in crops_by_epoch(replace(recipe, epochs=setting.epochs), net.input[1]):
+                smaller(net, side)
 
 
 def test_all_files_with_a_claim_are_in_the_table():

@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -64,6 +65,14 @@ def v1_net(name: str = "AlexNet") -> bytes:
     return write_text(1, name) + block(2, write_text(4, "data"), write_integer(5, 5)) + b"".join(layers)
 
 
+def types_of(net: str, kind: str) -> bytes:
+    """A net of these layers without weights: p pools, n norms, - anything else."""
+    present, v1 = {"p": "Pooling", "n": "LRN", "-": "ReLU"}, {"p": 17, "n": 15, "-": 18}
+    if kind == "present":
+        return b"".join(block(100, write_text(1, "x"), write_text(2, present[what])) for what in net)
+    return b"".join(block(2, write_text(4, "x"), write_integer(5, v1[what])) for what in net)
+
+
 def keys_of(layer: str) -> list[str]:
     return [f"{layer}.weight", f"{layer}.bias"]
 
@@ -77,6 +86,12 @@ def test_both_kinds_of_layers_give_the_same_arrays(write) -> None:
     for key, array in TENSORS.items():
         np.testing.assert_array_equal(found.tensors[key], array)
         assert np.shares_memory(found.tensors[key], np.frombuffer(content, np.uint8))
+
+
+@pytest.mark.parametrize(("write", "kind"), [(present_net, "present"), (v1_net, "v1")])
+def test_norms_and_pools_are_told_in_their_order(write, kind: str) -> None:
+    assert read_caffemodel(write()).order == ()
+    assert read_caffemodel(write() + types_of("-pn-np", kind)).order == ("Pooling", "LRN", "LRN", "Pooling")
 
 
 def test_numbers_may_stand_one_by_one() -> None:
@@ -101,6 +116,16 @@ REFUSED = {
     ),
     "a shape beyond memory": (layer(block(7, block(7, write_integers(1, [1 << 60] * 30)))), "0 bytes"),
     "a negative shape": (layer(block(7, block(7, write_integers(1, [-2, -1])), block(5, bytes(8)))), "has no shape"),
+    "a long name": (
+        block(100, write_text(1, "a" * 257), block(7, SHAPE, block(5, bytes(8)))),
+        "name of over 256 bytes",
+    ),
+    "a long type": (layer(write_text(2, "a" * 257), block(7, SHAPE, block(5, bytes(8)))), "name of over 256 bytes"),
+    "a long name of the net": (
+        write_text(1, "a" * 257) + layer(block(7, SHAPE, block(5, bytes(8)))),
+        "name of over 256 bytes",
+    ),
+    "many blobs": (layer(*[block(7, SHAPE, block(5, bytes(8)))] * 9), "a has 9 blobs"),
     "too many sides": (layer(block(7, block(7, write_integers(1, [1] * 33)), block(5, bytes(4)))), "has no shape"),
 }
 
@@ -111,6 +136,27 @@ def test_anything_else_is_refused_in_one_line(what: str) -> None:
     with pytest.raises(InputError, match=words) as caught:
         read_caffemodel(content)
     assert "\n" not in str(caught.value)
+
+
+def peak_bytes(content: bytes) -> int:
+    """The most memory that Python holds while it reads `content`."""
+    tracemalloc.start()
+    try:
+        with suppress(InputError):
+            read_caffemodel(content)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_hostile_files_get_little_memory() -> None:
+    """Each asked for hundreds of times its size: a copy of the name for each blob, the fields of all blobs at once."""
+    number = block(7, block(7, write_integers(1, [1])), block(5, bytes(4)))
+    name = block(100, write_text(1, "a" * 50_000), *[number] * 1_000)
+    assert peak_bytes(name) < 1 << 20
+    numbers = block(7, block(7, write_integers(1, [4_000])), write_float(5, 0.5) * 4_000)
+    assert peak_bytes(layer(*[numbers] * 8)) < 3 << 20  # of two blobs, the one that was read and the next
+    assert peak_bytes(layer(*[numbers] * 100)) < 3 << 20
 
 
 @pytest.mark.parametrize("write", [present_net, v1_net])

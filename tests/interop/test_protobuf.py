@@ -113,3 +113,10 @@ def test_random_bytes_never_do_worse_than_an_error() -> None:
         content = rng.integers(0, 256, length, dtype=np.uint8).tobytes()
         with suppress(InputError):
             Message(content).texts(1)
+
+
+def test_many_packed_fields_cannot_ask_for_more_memory_than_one() -> None:
+    content = write_integers(2, [0] * 4096)
+    assert len(Message(content).integers(2)) == 4096
+    with pytest.raises(InputError, match="over 4,096 numbers in field 2"):
+        Message(content * 2).integers(2)

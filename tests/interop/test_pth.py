@@ -3,13 +3,14 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
 import numpy as np
 import pytest
 
 from alexnet.errors import InputError
-from alexnet.interop.pth import read_state_dict
+from alexnet.interop.pth import check_sums, read_state_dict
 
 torch = pytest.importorskip("torch")
 
@@ -28,6 +29,10 @@ def saved(value: Any, **options: Any) -> bytes:
 
 def read(content: bytes) -> dict[str, np.ndarray]:
     return read_state_dict(io.BytesIO(content), memoryview(content))
+
+
+def check(content: bytes) -> None:
+    check_sums(io.BytesIO(content), memoryview(content))
 
 
 def assert_is_state(found: dict[str, np.ndarray]) -> None:
@@ -154,6 +159,43 @@ def test_anything_else_is_refused_in_one_line(what: str, capsys: pytest.CaptureF
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
     assert capsys.readouterr().out == ""
+
+
+def test_a_flipped_bit_is_found_by_its_sum() -> None:
+    content = bytearray(saved(STATE))
+    check(bytes(content))
+    for part, where in (("data/0", STATE["a.weight"].numpy().tobytes()), ("data.pkl", b"\x80\x02")):
+        spoiled = bytearray(content)
+        spoiled[content.index(where) + 1] ^= 1
+        with pytest.raises(InputError, match=rf"damaged \('archive/{part}' has another CRC-32.*copy it again$"):
+            check(bytes(spoiled))
+    spoiled = bytearray(content)
+    spoiled[content.index(STATE["a.weight"].numpy().tobytes()) + 1] ^= 1
+    assert not np.array_equal(read(bytes(spoiled))["a.weight"], STATE["a.weight"].numpy())  # nothing else finds it
+
+
+def test_a_file_that_was_saved_without_sums_is_taken() -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        content = saved(STATE)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    check(content)
+    assert_is_state(read(content))
+
+
+def test_parts_that_overlap_are_refused_before_they_are_read() -> None:
+    """Or an archive of 100 MB could name the same 100 MB ten thousand times."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data/0", bytes(4096))
+        first = archive.infolist()[0]
+        for name in ("archive/data/1", "archive/data/2"):
+            again = copy(first)
+            again.filename = again.orig_filename = name
+            archive.filelist.append(again)
+    with pytest.raises(InputError, match="names more bytes than it has"):
+        check(file.getvalue())
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])

@@ -13,7 +13,7 @@ from alexnet.arch import NETS
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import ArraySplit, ClassInfo, DataSet, unnamed_classes
 from alexnet.data.subset import choose
-from alexnet.errors import DataError, InputError, UnknownNameError
+from alexnet.errors import DataError, InputError, SpecError, UnknownNameError
 from alexnet.preprocess import canvas_size
 from alexnet.recipes import RECIPES
 from alexnet.train.options import RunOptions
@@ -244,11 +244,31 @@ def test_all_else_begins_with_the_shipped_weights_and_is_fine_tuned(plan_of: Pla
     plan = plan_of(open_data(photos))
     options = plan.options
     assert (options.weights, options.net) == ("tiny-imagenet-200", "krizhevsky-145")
-    assert (options.recipe, plan.recipe.classifier_factor) == ("krizhevsky-145+fine-tune", 10)
+    assert options.recipe == "krizhevsky-145+fine-tune+new-classifier"
     shipped, tensors = find_weights("tiny-imagenet-200").tensors, plan.trainer.tensors()
     assert tensors.keys() == shipped.keys()
     for key, tensor in shipped.items():
         assert key.startswith("fc8") or np.array_equal(tensors[key], tensor)
+
+
+def test_a_classifier_that_is_taken_over_learns_no_faster_than_the_rest(
+    plan_of: Planner, tiny_weights: Weights, parent: str
+) -> None:
+    plans = [plan_of(data_of(classes), weights=parent) for classes in (tiny_weights.classes, unnamed_classes(4))]
+    names = [plan.options.recipe for plan in plans]
+    assert names == ["krizhevsky-145+fine-tune", "krizhevsky-145+fine-tune+new-classifier"]
+    for plan, factor in zip(plans, (1, 10), strict=True):
+        plan.trainer.optimizer.set_rates(0.0)
+        rates = plan.trainer.optimizer.rates
+        assert rates["fc4.weight"] == pytest.approx(factor * rates["conv1.weight"])
+        assert plan.trainer.rates() == pytest.approx({"lr": 0.001, "lr_bias": 0.002})
+
+
+def test_a_net_that_images_of_the_recipe_cannot_be_brought_to_is_refused_at_once(
+    plan_of: Planner, digits: DataSet
+) -> None:
+    with pytest.raises(SpecError, match="row local3 fits images of 24 pixels alone"):
+        plan_of(digits, net="cifar-11pct", recipe="tiny-imagenet")
 
 
 def test_a_net_made_small_is_not_fine_tuned(plan_of: Planner, tiny_weights: Weights, parent: str) -> None:

@@ -96,6 +96,18 @@ def measured(folder: Path) -> list[dict[str, Any]]:
     return [{key: each[key] for key in each if key != "images_per_second"} for each in read_metrics(folder)]
 
 
+def test_a_run_whose_images_grow_goes_on_to_the_same_weights(begin: Begin, watching) -> None:
+    """Stopped where images are small, and where they are large."""
+    whole = begin("whole", recipe="tiny-imagenet", epochs=3)
+    for place, step in enumerate((3, 12)):
+        name = f"stopped {place}"
+        with pytest.raises(KeyboardInterrupt):
+            begin(name, watching(stop_after=step), recipe="tiny-imagenet", epochs=3)
+        resumed = begin(name, resume=True, recipe="tiny-imagenet", epochs=3)
+        ours, theirs = (find_weights(run.out / LAST).tensors for run in (resumed, whole))
+        assert all(np.array_equal(ours[key], theirs[key]) for key in theirs)
+
+
 def test_data_without_a_name_is_trained_on_and_needed_again_to_go_on(photos: Path, watching, tmp_path: Path) -> None:
     whole = open_data(photos)
     part = subset(whole, [0, 2])

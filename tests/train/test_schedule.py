@@ -114,5 +114,6 @@ def test_linear_falls_to_nothing_in_a_straight_line() -> None:
 def test_images_grow_at_the_epochs_that_the_recipe_names() -> None:
     growing = replace(KRIZHEVSKY_145, epochs=8, image_share=Steps(0.5, ((0.5, 5 / 7), (0.75, 1.0))))
     assert crops_by_epoch(growing, 224) == (112, 112, 112, 112, 160, 160, 224, 224)
-    assert crops_by_epoch(replace(growing, epochs=3), 224) == (112, 112, 160)
+    assert crops_by_epoch(replace(growing, epochs=3), 224) == (112, 112, 224)  # the last one as the net will be used
+    assert crops_by_epoch(replace(growing, epochs=1), 224) == ()
     assert crops_by_epoch(KRIZHEVSKY_145, 224) == ()

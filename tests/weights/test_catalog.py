@@ -58,3 +58,10 @@ def test_what_weights_may_be_is_said_when_there_are_none(tmp_path: Path) -> None
 def test_of_an_unknown_name_the_nearest_are_offered(name: str, near: str) -> None:
     with pytest.raises(WeightsError, match=rf"no weights at '{name}': did you mean {near}\? Else give a run folder"):
         find_weights(name)
+
+
+def test_a_folder_of_data_called_like_weights_is_not_taken_for_them(tmp_path: Path, monkeypatch) -> None:
+    """The published data set unpacks to a folder of the name that the shipped weights have."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny-imagenet-200" / "train").mkdir(parents=True)
+    assert find_weights("tiny-imagenet-200").spec.num_classes == 200

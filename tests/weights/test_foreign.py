@@ -7,6 +7,7 @@ import pytest
 
 from alexnet.arch import NETS
 from alexnet.errors import WeightsError
+from alexnet.interop.protobuf import write_block, write_integer, write_text
 from alexnet.interop.torchvision import ROWS
 from alexnet.weights import find_weights
 from alexnet.weights.catalog import find_header, sniff
@@ -131,8 +132,53 @@ def test_caffes_net_gives_the_logits_of_its_layers(random_tensors, write_caffemo
     assert np.ptp(expected[0] - expected[1]) > 1e-3
 
 
-@pytest.mark.parametrize(("name", "net"), [("AlexNet", "caffe"), ("CaffeNet", "caffenet"), ("", "caffe")])
-def test_a_caffemodel_is_the_net_that_it_is_named_after(random_tensors, write_caffemodel, name: str, net: str) -> None:
+def with_layers(path: Path, types: str, v1: bool = False) -> Path:
+    """A .caffemodel with layers without weights at its end: p pools, n norms, - anything else."""
+    for number, what in enumerate(types):
+        named = write_text(4 if v1 else 1, f"layer{number}")
+        a_type = write_integer(5, {"p": 17, "n": 15, "-": 18}[what]) if v1 else b""
+        a_type = a_type or write_text(2, {"p": "Pooling", "n": "LRN", "-": "ReLU"}[what])
+        block = write_block(2 if v1 else 100, [named, a_type])
+        path.write_bytes(path.read_bytes() + b"".join(map(bytes, block)))
+    return path
+
+
+@pytest.mark.parametrize("v1", [False, True])
+@pytest.mark.parametrize("name", ["FlickrStyle", "AlexNet", "CaffeNet", ""])
+def test_a_caffemodel_is_the_net_whose_layers_it_has_whatever_its_name(
+    random_tensors, write_caffemodel, name: str, v1: bool
+) -> None:
+    for types, net in (("-np-np---p", "caffe"), ("-pn-pn---p", "caffenet")):
+        path = with_layers(write_caffemodel(random_tensors(net, 20), name), types, v1)
+        assert find_weights(path).spec == find_header(path).spec == NETS[net].with_classes(20)
+
+
+def test_a_caffemodel_that_may_be_either_net_is_refused(random_tensors, write_caffemodel) -> None:
+    tensors = random_tensors("caffe", 20)
+    for name, types, words in (
+        ("FlickrStyle", "", "neither its layers nor its name tell which"),
+        ("", "---", "neither its layers nor its name tell which"),
+        ("AlexNet", "-p-p---p", r"its norms and pools \(Pooling, Pooling, Pooling\) are not in the order of caffe,"),
+        ("CaffeNet", "-np-pn---p", r"\(LRN, Pooling, Pooling, LRN and 1 more\) are not in the order of caffe, nor of"),
+    ):
+        path = with_layers(write_caffemodel(tensors, name), types)
+        for read in (find_weights, find_header):
+            with pytest.raises(WeightsError, match=rf"net.caffemodel: .*{words}") as caught:
+                read(path)
+            assert "\n" not in str(caught.value)
+        assert read_foreign(path, "caffemodel", "caffenet").spec.name == "caffenet"  # which is known beforehand
+
+
+def test_another_net_without_a_known_name_is_refused_for_its_shapes(random_tensors, write_caffemodel) -> None:
+    tensors = random_tensors("caffe") | {"conv1.bias": np.zeros(5, np.float32)}
+    with pytest.raises(WeightsError, match=r"not weights of caffe: of another shape conv1\.bias"):
+        find_weights(write_caffemodel(tensors, "VGG"))
+
+
+@pytest.mark.parametrize(("name", "net"), [("My AlexNet", "caffe"), ("FlickrStyleCaffeNet", "caffenet")])
+def test_a_caffemodel_of_weights_alone_is_the_net_that_it_is_named_after(
+    random_tensors, write_caffemodel, name: str, net: str
+) -> None:
     tensors = random_tensors(net)
     weights = find_weights(write_caffemodel(tensors, name))
     assert weights.spec == NETS[net]
@@ -148,7 +194,7 @@ def test_a_caffemodel_is_the_net_that_it_is_named_after(random_tensors, write_ca
 def test_what_lies_across_addresses_is_copied(random_tensors, write_caffemodel) -> None:
     """Wherever the name of the net has moved it: no runtime gets floats that begin at an odd byte."""
     for length in range(1, 5):
-        held = find_weights(write_caffemodel(random_tensors("caffe"), "n" * length)).tensors
+        held = find_weights(write_caffemodel(random_tensors("caffe"), "AlexNet" + "n" * length)).tensors
         arrays = held.views if isinstance(held, StoredTensors) else held
         assert all(array.flags.aligned for array in arrays.values())
 
@@ -185,8 +231,26 @@ def test_headers_are_read_without_the_numbers(
     for path, classes in ((write_caffemodel(tensors, "AlexNet"), 7), (write_compressed(), 1000)):
         header = find_header(path)
         assert (header.spec.name, len(header.classes), header.errors, header.licence) == ("caffe", classes, (), None)
-    path = save_pth(tmp_path / "a.pth", random_tensors("one-weird-trick", 3))
+    tensors = random_tensors("one-weird-trick", 3)
+    path = with_a_flipped_bit(save_pth(tmp_path / "a.pth", tensors), tensors["fc6.weight"])
     assert find_header(path).spec == NETS["one-weird-trick"].with_classes(3)
+
+
+def test_a_flipped_bit_in_a_pth_file_is_found(tmp_path: Path, random_tensors) -> None:
+    tensors = random_tensors("one-weird-trick")
+    path = save_pth(tmp_path / "a.pth", tensors)
+    find_weights(path)
+    with pytest.raises(WeightsError, match=r"a.pth: damaged \('a/data/.*' has another CRC-32") as caught:
+        find_weights(with_a_flipped_bit(path, tensors["fc6.weight"]))
+    assert "\n" not in str(caught.value)
+
+
+def with_a_flipped_bit(path: Path, array: np.ndarray) -> Path:
+    """The file with the lowest bit of the first number of `array`, which lies in it, turned."""
+    content = bytearray(path.read_bytes())
+    content[content.index(array.tobytes())] ^= 1
+    path.write_bytes(content)
+    return path
 
 
 def test_other_tensors_are_named_in_one_line(tmp_path: Path, random_tensors, write_caffemodel) -> None:

@@ -13,7 +13,7 @@ EXAMPLE = "lrn --data tiny-imagenet --seeds 3"
 
 _COLUMNS = {"claim": "left", "published": "left", "author's log": "left", "ours": "left", "verdict": "left"}
 _STATEMENTS = {"claim": "left", "source": "left", "statement": "left"}
-_KEYS = ("published", "author_log", "ours", "setting_line", "verdict")
+_KEYS = ("published", "author_log", "ours", "setting_line", "verdict", "rule")
 
 
 def claims(
@@ -23,11 +23,16 @@ def claims(
         list[str] | None, typer.Option(help="Trained weights, for claims about such; may be repeated.")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Runs of each kind; every-run: to add. Default: the setting's.")
+        int | None, typer.Option(min=1, help="Runs of each kind, with the seeds 0, 1, ... Default: the setting's.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data. Default: the setting's.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the data; transfer: the parent's. Default: the setting's.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Where results are kept.")] = Path("results/claims"),
     runs: Annotated[Path, typer.Option(help="Where runs are kept, which claims share.")] = Path("runs/claims"),
+    population: Annotated[Path, typer.Option(help="Where every-run keeps first-layer kernels.")] = Path(
+        "results/population"
+    ),
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where to compute.")] = "auto",
     workers: Workers = WORKERS,
     limit_train_batches: Annotated[int | None, typer.Option(min=1, help="Steps an epoch at most.")] = None,
@@ -59,6 +64,7 @@ def claims(
         epochs=epochs,
         out=out,
         runs=runs,
+        population=population,
         device=device,
         workers=workers,
         limit_train_batches=limit_train_batches,

@@ -20,12 +20,13 @@ from typing import Any
 from alexnet.arch.spec import Spec, Weighted
 from alexnet.atomic import write_whole
 from alexnet.data.datasets import open_data
+from alexnet.data.splits import DataSet
 from alexnet.memory import keep_memory
 from alexnet.nn import build
 from alexnet.train.loop import STEPS_PER_RECORD
 from alexnet.train.observer import Advance, Observer, Printing
 from alexnet.train.options import RunOptions
-from alexnet.train.plan import make_plan
+from alexnet.train.plan import Plan, make_plan
 
 NET, EPOCHS, SEED = "krizhevsky-145", 2, 0
 
@@ -35,22 +36,29 @@ def with_weight_std(spec: Spec, std: float) -> Spec:
     return spec.with_rows({row.name: replace(row, weight_std=std) for row in spec.rows if isinstance(row, Weighted)})
 
 
-def first_steps(data: str, num_steps: int, observer: Observer, *, std: float | None = None) -> Iterator[dict[str, Any]]:
-    """Train for `num_steps`, at most an epoch; a record every 20 steps, with the mean loss since the one before.
-
-    `std`: of all initial weights; None leaves each row its own.
+def plan_first_steps(
+    dataset: DataSet, observer: Observer, *, std: float | None = None, device: str = "auto", workers: int = 2
+) -> Plan:
+    """What is about to be trained. `std`: of all initial weights; None leaves each row its own.
 
     Raises:
-        InputError: no such data, or data that cannot be trained on.
+        InputError: data that cannot be trained on, no such device.
     """
     keep_memory()
-    options = RunOptions(data=data, net=NET, epochs=EPOCHS, seed=SEED)
-    plan = make_plan(options, open_data(data), observer, device="auto", workers=2)
-    trainer = plan.trainer
+    options = RunOptions(data=dataset.name, net=NET, epochs=EPOCHS, seed=SEED)
+    plan = make_plan(options, dataset, observer, device=device, workers=workers)
     if std is not None:
-        trainer.net.load_state_dict(build(with_weight_std(plan.spec, std), seed=SEED).state_dict())
+        plan.trainer.net.load_state_dict(build(with_weight_std(plan.spec, std), seed=SEED).state_dict())
+    return plan
+
+
+def first_steps(plan: Plan, num_steps: int, observer: Observer, what: str) -> Iterator[dict[str, Any]]:
+    """Train for `num_steps`, at most an epoch; a record every 20 steps and at the end, with the mean loss since the one
+    before. `what`: for the observer.
+    """
+    trainer, num_steps = plan.trainer, min(num_steps, plan.steps_per_epoch)
     losses = []
-    with observer.progress(f"std {std or 'of the rows'}", num_steps, "steps") as advance:
+    with observer.progress(what, num_steps, "steps") as advance:
         for step, batch in enumerate(islice(plan.loader.epoch(0), num_steps)):
             losses.append(float(trainer.step(batch, step)[0]))
             advance(1, f"loss {losses[-1]:.3f}")
@@ -85,7 +93,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=250, help="updates, at most an epoch")
     parser.add_argument("--out", type=Path, required=True, help="the log, JSON lines")
     asked = parser.parse_args(arguments)
-    records = list(first_steps(asked.data, asked.steps, Lines(), std=asked.std))
+    observer = Lines()
+    plan = plan_first_steps(open_data(asked.data), observer, std=asked.std)
+    records = list(first_steps(plan, asked.steps, observer, f"std {asked.std or 'of the rows'}"))
     with write_whole(asked.out) as temporary:
         temporary.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
 

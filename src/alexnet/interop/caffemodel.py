@@ -17,22 +17,41 @@ from alexnet.interop.protobuf import Buffer, Message
 
 Array = NDArray[np.float32]
 
-# Fields of NetParameter, and of its layers of both kinds: (layers in the net, name in a layer, blobs in a layer).
-_NAME = 1
-_PRESENT, _V1 = (100, 1, 7), (2, 4, 6)
+LRN, POOLING = "LRN", "Pooling"  # types of layers, as Caffe calls them
+
+
+class _Kind(NamedTuple):
+    """The numbers of fields, for one of the two kinds of layers: layers in the net, and what is in a layer."""
+
+    layers: int
+    name: int
+    type: int
+    blobs: int
+
+
+_PRESENT, _V1 = _Kind(layers=100, name=1, type=2, blobs=7), _Kind(layers=2, name=4, type=5, blobs=6)
+_V1_TYPES = {15: LRN, 17: POOLING}  # which are numbers there
 _V0_LAYER = 1  # of a V1 layer: what it wraps is older still
+_NAME = 1  # of NetParameter
 # Fields of BlobProto.
 _OLD_SIDES, _DATA, _SHAPE, _DOUBLES = (1, 2, 3, 4), 5, 7, 8
 _MOST_SIDES = 32  # Caffe's own limit
+_MOST_BLOBS = 8  # ours, of a layer: most have two
+_LONGEST_NAME = 256  # ours, in bytes: each blob's key has the name of its layer in it
 
 _PARTS = ("weight", "bias")
 
 
 class CaffeModel(NamedTuple):
-    """A trained net of Caffe: its name, and its blobs as `LAYER.weight` and `LAYER.bias`, read-only."""
+    """A trained net of Caffe: its name, and its blobs as `LAYER.weight` and `LAYER.bias`, read-only.
+
+    order: `LRN` or `POOLING` for each layer of these types, as they follow upon each other; empty in a file of weights
+    alone.
+    """
 
     name: str
     tensors: dict[str, Array]
+    order: tuple[str, ...]
 
 
 def read_caffemodel(content: Buffer) -> CaffeModel:
@@ -43,20 +62,38 @@ def read_caffemodel(content: Buffer) -> CaffeModel:
     """
     net = Message(content)
     tensors: dict[str, Array] = {}
-    for number, name, blobs in (_PRESENT, _V1):
-        for layer in net.messages(number):
-            if number == _V1[0] and _V0_LAYER in layer:
+    types: list[str] = []
+    for kind in (_PRESENT, _V1):
+        for layer in net.messages(kind.layers):
+            if kind is _V1 and _V0_LAYER in layer:
                 raise InputError("a Caffe net of 2013 (V0 layers); pass it through Caffe's upgrade_net_proto_binary")
-            tensors |= _tensors(layer.text(name), [*layer.messages(blobs)])
+            tensors |= _tensors(layer, kind)
+            types.append(_type(layer, kind))
     if not tensors:
         raise InputError("not a whole Caffe net (no layer in it has weights)")
-    return CaffeModel(net.text(_NAME), tensors)
+    return CaffeModel(_name(net, _NAME), tensors, tuple(name for name in types if name in (LRN, POOLING)))
 
 
-def _tensors(layer: str, blobs: list[Message]) -> dict[str, Array]:
+def _tensors(layer: Message, kind: _Kind) -> dict[str, Array]:
     """The blobs of a layer by their keys; those beyond weights and biases, which AlexNet has not, by their numbers."""
-    keys = [f"{layer}.{_PARTS[index] if index < len(_PARTS) else index}" for index in range(len(blobs))]
-    return {key: _array(key, blob) for key, blob in zip(keys, blobs, strict=True)}
+    name = _name(layer, kind.name)
+    if (count := len(layer.blocks(kind.blobs))) > _MOST_BLOBS:
+        raise InputError(f"damaged ({name} has {count:,} blobs); copy it again")
+    tensors: dict[str, Array] = {}
+    for index, blob in enumerate(layer.messages(kind.blobs)):  # one by one: their fields take more than their numbers
+        key = f"{name}.{_PARTS[index] if index < len(_PARTS) else index}"
+        tensors[key] = _array(key, blob)
+    return tensors
+
+
+def _type(layer: Message, kind: _Kind) -> str:
+    return _V1_TYPES.get(layer.integer(kind.type), "") if kind is _V1 else _name(layer, kind.type)
+
+
+def _name(message: Message, number: int) -> str:
+    if max(map(len, message.blocks(number)), default=0) > _LONGEST_NAME:
+        raise InputError(f"damaged (a name of over {_LONGEST_NAME} bytes); copy it again")
+    return message.text(number)
 
 
 def _array(key: str, blob: Message) -> Array:

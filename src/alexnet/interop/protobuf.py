@@ -48,6 +48,8 @@ class Message:
         found: list[int] = []
         for value in self._fields.get(number, ()):
             found += [value] if isinstance(value, int) else _unpack_varints(value)
+            if len(found) > _MOST_FIELDS:
+                raise InputError(f"damaged (over {_MOST_FIELDS:,} numbers in field {number})")
         return [value - (1 << 64) if value >> 63 else value for value in found]
 
     def floats(self, number: int) -> list[float]:

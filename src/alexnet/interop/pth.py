@@ -2,7 +2,7 @@
 
 Such a file is a zip archive in which nothing is compressed: FOLDER/data.pkl, a pickle in which each tensor names its
 storage, and FOLDER/data/NAME, the numbers of each storage. The pickle is run by the instructions of `data.pickles`,
-which call nothing; what PyTorch adds to them are the few names below.
+which call nothing; what PyTorch adds to them are the few names below. The archive keeps a CRC-32 of everything in it.
 
 Source: torch.serialization and torch._utils of PyTorch 2.13; the archive is that of 1.6 and later.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from math import prod
 from typing import Any, BinaryIO, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,7 @@ class _Storage(NamedTuple):
 def read_state_dict(file: BinaryIO, content: memoryview) -> dict[str, Array]:
     """Key to float32 or float16 array, not copied, of the state dict in a .pth file, alone or in a checkpoint.
 
-    `content`: all of `file`, mapped.
+    `content`: all of `file`, mapped. The numbers are not looked at; `check_sums` does that.
 
     Raises:
         InputError: no whole .pth file, or one that holds anything else; one line, and nothing was run.
@@ -58,13 +59,29 @@ def read_state_dict(file: BinaryIO, content: memoryview) -> dict[str, Array]:
     return found
 
 
+def check_sums(file: BinaryIO, content: memoryview) -> None:
+    """Refuse a .pth file with other bytes than were saved. All of it is read: 0.06 s for 244 MB in memory.
+
+    `content`: all of `file`, mapped. A CRC-32 of 0 says nothing: PyTorch writes it where it was told to take none.
+
+    Raises:
+        InputError: the first part that has another CRC-32; one line.
+    """
+    members = _members(file).values()
+    if sum(member.size for member in members) > len(content):  # they overlap: a small file could take hours
+        raise InputError("damaged (its archive names more bytes than it has); copy it again")
+    for member in members:
+        if member.crc and crc32(_bytes(content, member)) != member.crc:
+            raise InputError(f"damaged ({member.name!r:.60} has another CRC-32 than was saved with it); copy it again")
+
+
 def _is_entry(key: Any, value: Any) -> bool:
     return type(key) is str and isinstance(value, np.ndarray)
 
 
 def _open(file: BinaryIO, content: memoryview) -> tuple[bytes, Callable[[str], memoryview]]:
     """(the pickle, what gives the bytes of a storage by its name)."""
-    members = {member.name: member for member in islice(walk_zip(file, "the archive"), _MOST_MEMBERS)}
+    members = _members(file)
     at = next((name for name in members if name.rpartition("/")[2] == _PICKLE), None)
     if at is None or members[at].size > _MOST_PICKLE_BYTES:
         raise InputError(f"a zip archive, but no PyTorch file (no {_PICKLE} of a state dict in it)")
@@ -77,6 +94,10 @@ def _open(file: BinaryIO, content: memoryview) -> tuple[bytes, Callable[[str], m
         return _bytes(content, members[f"{folder}data/{name}"])
 
     return bytes(_bytes(content, members[at])), storage
+
+
+def _members(file: BinaryIO) -> dict[str, Member]:
+    return {member.name: member for member in islice(walk_zip(file, "the archive"), _MOST_MEMBERS)}
 
 
 def _bytes(content: memoryview, member: Member) -> memoryview:

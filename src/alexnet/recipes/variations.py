@@ -39,8 +39,8 @@ def constant_rate(recipe: Recipe) -> Recipe:
 
 
 def fine_tune(recipe: Recipe) -> Recipe:
-    """A trained net brought to other data: a tenth of the first rates in a straight line down, ten times that for the
-    classifier, which begins anew; few images a batch, since small sets have few. Ours, after Caffe's flickr_style.
+    """A trained net brought to other data: a tenth of the first rates, in a straight line down; few images a batch,
+    since small sets have few. Ours, after Caffe's flickr_style.
     """
     weights, biases = (Linear(0.1 * rate.base) for rate in (recipe.rates.weights, recipe.rates.biases))
     return replace(
@@ -49,11 +49,15 @@ def fine_tune(recipe: Recipe) -> Recipe:
         batch_size=32,
         rates=Rates(weights, biases),
         row_rates={},
-        classifier_factor=10.0,
         hold_steps=0,
         crops="center" if recipe.crops == "center" else "image",
         image_share=Steps(1.0),
     )
+
+
+def new_classifier(recipe: Recipe) -> Recipe:
+    """Ten times the rates for the classifier, which begins anew where all else is trained (Caffe's flickr_style)."""
+    return replace(recipe, classifier_factor=10.0)
 
 
 def _check(recipe: Recipe, there: bool, what: str) -> None:
@@ -67,6 +71,7 @@ VARIATIONS: dict[str, Variation] = {
     "no-decay": no_decay,
     "constant-rate": constant_rate,
     "fine-tune": fine_tune,
+    "new-classifier": new_classifier,
 }
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from alexnet.arch.smaller import smaller
 from alexnet.data.loader import Batch
-from alexnet.errors import RunError
+from alexnet.errors import DivergedError, RunError
 from alexnet.nn import InputLayer, Net
 from alexnet.nn.build import assemble
 from alexnet.nn.layers import use_channels_last
@@ -23,7 +23,7 @@ from alexnet.train.compiled import Gradients
 from alexnet.train.constraint import constraint_of
 from alexnet.train.observer import Advance
 from alexnet.train.on_device import DeviceBatch
-from alexnet.train.schedule import rate_at, recipe_progress
+from alexnet.train.schedule import crops_by_epoch, rate_at, recipe_progress
 from alexnet.train.sgd import Sgd2012
 
 STEPS_PER_RECORD = 20
@@ -52,7 +52,7 @@ class Trainer:
     ) -> None:
         self.net = net.to(device)
         use_channels_last(self.net)
-        self._nets = {self.net.spec.input[1]: self.net}
+        self._nets = _at_every_size(self.net, recipe)
         self.inputs = inputs.to(device)
         self.optimizer = Sgd2012(self.net, recipe)
         self.recipe, self.device, self.dtype = recipe, device, dtype
@@ -91,29 +91,24 @@ class Trainer:
         """Mean loss, and number of wrong top-1 answers."""
         x = self.inputs(images, noise, coefficient, dtype=self.dtype)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            logits = self._net_for(images.shape[-1])(x).float()
+            logits = self._nets[images.shape[-1]](x).float()
         return F.cross_entropy(logits, labels), (logits.detach().argmax(1) != labels).sum()
 
-    def _net_for(self, side: int) -> Net:
-        """The net, around the same parameters, for images of `side` pixels."""
-        if side not in self._nets:
-            self._nets[side] = assemble(smaller(self.net.spec, side), dict(self.net.named_parameters()))
-        return self._nets[side]
-
     def rates(self) -> dict[str, float]:
-        """The rates now in force, of the classifier's weights and biases, as logs show them."""
-        last = self.net.spec.classifier.name
-        return {name: self.optimizer.rates[f"{last}.{kind}"] for name, kind in (("lr", "weight"), ("lr_bias", "bias"))}
+        """The rates now in force, of rows without rates of their own, as logs show them."""
+        last, factor = self.net.spec.classifier.name, self.recipe.classifier_factor
+        kinds = (("lr", "weight"), ("lr_bias", "bias"))
+        return {name: self.optimizer.rates[f"{last}.{kind}"] / factor for name, kind in kinds}
 
     def check_finite(self, step: int) -> None:
         """Refuse to save what the update before `step` has spoiled: the loss shows it only one step later.
 
         Raises:
-            RunError: a parameter or a velocity is not a finite number.
+            DivergedError: a parameter or a velocity is not a finite number.
         """
         kept = (*self.net.state_dict().values(), *self.optimizer.velocities().values())
         if not all(bool(tensor.isfinite().all()) for tensor in kept):
-            raise RunError(f"the weights are no numbers any more after step {step}; {WHAT_HELPS}")
+            raise DivergedError(f"the weights are no numbers any more after step {step}; {WHAT_HELPS}")
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """The present parameters as arrays of their own."""
@@ -121,6 +116,18 @@ class Trainer:
 
     def _to_device(self, array: Any) -> Tensor | None:
         return None if array is None else torch.as_tensor(array, device=self.device)
+
+
+def _at_every_size(net: Net, recipe: Recipe) -> dict[int, Net]:
+    """The net for each size of images that the recipe has, around the same parameters.
+
+    Raises:
+        SpecError: the net cannot be brought to one of them.
+    """
+    own = net.spec.input[1]
+    others = set(crops_by_epoch(recipe, own)) - {own}
+    parameters = dict(net.named_parameters())
+    return {own: net} | {side: assemble(smaller(net.spec, side), parameters) for side in others}
 
 
 class Meter:
@@ -152,12 +159,12 @@ class Meter:
         """loss (nats), top1_error and images_per_second since the last reading.
 
         Raises:
-            RunError: a loss is not a finite number; names the first such step.
+            DivergedError: a loss is not a finite number; names the first such step.
         """
         steps, images, losses, wrong = zip(*self.unread(), strict=True)
         values = np.array(losses)
         if len(spoiled := np.flatnonzero(~np.isfinite(values))):
-            raise RunError(f"the loss is {values[spoiled[0]]} at step {steps[spoiled[0]]}; {WHAT_HELPS}")
+            raise DivergedError(f"the loss is {values[spoiled[0]]} at step {steps[spoiled[0]]}; {WHAT_HELPS}")
         means = {
             "loss": float(np.average(values, weights=images)),
             "top1_error": sum(wrong) / sum(images),
@@ -183,7 +190,7 @@ def train_epoch(
     until then have been checked to be finite. `advance` is called after every step and may end the epoch by raising.
 
     Raises:
-        RunError: the loss is not a finite number.
+        DivergedError: the loss is not a finite number.
     """
     meter, note = Meter(progress.unrecorded), ""
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from alexnet import __version__
 from alexnet.arch import find
@@ -102,11 +103,12 @@ def make_plan(
     options = options if beginning else _with_parent(options)
     parent = find_weights(options.weights) if options.weights and not beginning else None
     spec = beginning.spec if beginning else _spec(options, parent, len(dataset.classes))
-    recipe = _recipe(options, spec.name)
+    taken_over = _known_classes(parent, dataset.classes) if parent else None
+    recipe = _recipe(options, spec.name, is_new=taken_over is None)
     _check_splits(dataset, recipe)
     _say_which_are_few(dataset, observer)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
-    net = _net(spec, parent, dataset.classes, seed, observer)
+    net = _net(spec, parent, taken_over, seed, observer)
     damaged = DamagedImages(len(dataset.split("train")), observer.say)
     beginning = beginning or begin_with(spec, recipe, dataset, parent, observer, workers, damaged)
     loader = _loader(recipe, beginning, dataset, seed, workers, damaged)
@@ -153,13 +155,14 @@ def _with_parent(options: RunOptions) -> RunOptions:
     return replace(options, weights=DEFAULT_WEIGHTS)
 
 
-def _recipe(options: RunOptions, net: str) -> Recipe:
-    """The recipe asked for, else the net's own, varied for fine-tuning where it begins with weights; with the run's
-    epochs, batch size and rate put in.
+def _recipe(options: RunOptions, net: str, *, is_new: bool) -> Recipe:
+    """The recipe asked for, else the net's own, varied for fine-tuning where it begins with weights (and further where
+    its classifier `is_new`); with the run's epochs, batch size and rate put in.
     """
-    is_made_small = options.prune_to is not None or options.share_values
-    fine_tuned = "+fine-tune" if options.weights and not is_made_small else ""
-    recipe = find_recipe(options.recipe or default_recipe(net).name + fine_tuned)
+    variations = ""
+    if options.weights and options.prune_to is None and not options.share_values:
+        variations = "+fine-tune+new-classifier" if is_new else "+fine-tune"
+    recipe = find_recipe(options.recipe or default_recipe(net).name + variations)
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
     if options.prune_to is not None:
         recipe = pruning(recipe, options.prune_to)
@@ -206,19 +209,23 @@ def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec
     return parent.spec.with_classes(num_classes)
 
 
-def _net(spec: Spec, parent: Weights | None, classes: Sequence[ClassInfo], seed: int, observer: Observer) -> Net:
-    """A new net; from `parent` every row is taken over. Of the last one those of the data's classes, if all are known
-    to the parent; else it begins anew.
-    """
+def _known_classes(parent: Weights, classes: Sequence[ClassInfo]) -> NDArray[np.int64] | None:
+    """Where the data's classes are among the parent's; None if not all of them are."""
+    try:
+        return match_classes(classes, parent.classes)
+    except DataError:
+        return None
+
+
+def _net(spec: Spec, parent: Weights | None, known: NDArray[np.int64] | None, seed: int, observer: Observer) -> Net:
+    """A new net; of `parent` every row is taken over, of the last one what is `known`; where that is None it is new."""
     net = build(spec, seed=seed % 2**64)
     if not parent:
         return net
     tensors, last = dict(parent.tensors), spec.classifier.name
-    try:
-        known = match_classes(classes, parent.classes)
+    begins = "anew: not all classes of the data are among the parent's"
+    if known is not None:
         begins = "as the parent's, for the classes of the data"
-    except DataError:
-        known, begins = None, "anew: not all classes of the data are among the parent's"
     for key in (f"{last}.weight", f"{last}.bias"):
         tensor = tensors.pop(key)
         if known is not None:

@@ -54,7 +54,7 @@ def train(
 
     Raises:
         InputError: options, data or weights that cannot be used, a folder that already holds a run, or is in use.
-        RunError: the loss is not a finite number.
+        DivergedError: the loss is not a finite number.
         OSError: the disk is full or the folder is read-only.
         KeyboardInterrupt: Ctrl-C; all is saved.
     """

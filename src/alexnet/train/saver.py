@@ -8,7 +8,7 @@ from time import monotonic
 import numpy as np
 
 from alexnet.engines import open_engine
-from alexnet.errors import RunError
+from alexnet.errors import DivergedError
 from alexnet.evaluate import Evaluation
 from alexnet.predict import Classifier
 from alexnet.recipes import Plateau
@@ -34,7 +34,7 @@ class Saver:
         """All that the run needs to go on from here, bit for bit.
 
         Raises:
-            RunError: the weights are no numbers any more; the checkpoint before stays.
+            DivergedError: the weights are no numbers any more; the checkpoint before stays.
             OSError: the disk is full or the folder is read-only; the checkpoint before stays.
         """
         trainer = self.plan.trainer
@@ -67,7 +67,7 @@ class Saver:
         """The present weights as users will get them, with the probe's logits.
 
         Raises:
-            RunError: weights or logits that are not finite numbers.
+            DivergedError: weights or logits that are not finite numbers.
         """
         plan, preprocessing = self.plan, self.plan.beginning.preprocessing
         plan.trainer.check_finite(self.progress.step)
@@ -81,7 +81,7 @@ class Saver:
         engine = open_engine("torch", weights, str(plan.trainer.device))
         logits = probe_logits(weights)
         if not np.isfinite(logits).all():
-            raise RunError(f"the net's answers are no numbers after step {self.progress.step}; {WHAT_HELPS}")
+            raise DivergedError(f"the net's answers are no numbers after step {self.progress.step}; {WHAT_HELPS}")
         return Classifier(weights=replace(weights, probe=make_probe(weights, logits)), engine=engine)
 
     def _is_best(self, found: Evaluation) -> bool:

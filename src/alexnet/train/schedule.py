@@ -43,6 +43,10 @@ def recipe_progress(recipe: Recipe, step: int, total_steps: int) -> float:
 
 
 def crops_by_epoch(recipe: Recipe, crop: int) -> tuple[int, ...]:
-    """The side of each epoch's images where the net's own is `crop`; nothing where they are all of that size."""
-    sides = tuple(round(crop * rate_at(recipe.image_share, epoch / recipe.epochs)) for epoch in range(recipe.epochs))
+    """The side of each epoch's images where the net's own is `crop`; nothing where they are all of that size.
+
+    The last epoch is of the net's own, however short the run: its errors are measured, and it is used, at that size.
+    """
+    growing = range(recipe.epochs - 1)
+    sides = (*(round(crop * rate_at(recipe.image_share, epoch / recipe.epochs)) for epoch in growing), crop)
     return () if set(sides) == {crop} else sides

@@ -65,17 +65,21 @@ def find_weights(where: str | Path) -> Weights:
         WeightsError: nothing is there, it is something else, or it is damaged; one line that says what would do.
         DownloadError, MissingExtraError: a name whose weights are not here yet, and cannot be downloaded.
     """
-    path = Path(where)
+    path, named = Path(where), NAMED.get(str(where))
+    if named and not _is_weights(path):  # such as the folder of a data set that is called like what was trained on it
+        return read_named(named)
     if path.is_dir():
         return read_weights(_in_run_folder(path))
     if path.exists():
         read, _ = _readers(path)
         return read(path)
-    if str(where) in NAMED:
-        return read_named(NAMED[str(where)])
     near = get_close_matches(str(where).lower(), NAMED)
     hint = f"did you mean {' or '.join(near)}? Else " if near else ""
     raise WeightsError(f"no weights at {str(where)!r}: {hint}give {_WHAT_WEIGHTS_ARE}")
+
+
+def _is_weights(path: Path) -> bool:
+    return path.is_file() or (path / RUN_FILE).is_file()
 
 
 def find_header(path: Path) -> Header:

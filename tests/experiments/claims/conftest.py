@@ -40,8 +40,8 @@ def ask(tmp_path: Path) -> Callable[..., Asked]:
     """What is asked for, two steps an epoch on digits and all files in the test's folder, but for what is said."""
 
     def ask(**options: object) -> Asked:
-        usual = {"data": "digits", "out": tmp_path / "claims", "runs": tmp_path / "runs", "device": "cpu", "workers": 1}
-        return Asked(**usual | options)
+        folders = {"out": tmp_path / "claims", "runs": tmp_path / "runs", "population": tmp_path / "population"}
+        return Asked(**folders | {"data": "digits", "device": "cpu", "workers": 1} | options)
 
     return ask
 

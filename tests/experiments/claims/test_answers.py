@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,21 @@ def test_the_answers_of_a_run_are_computed_once_and_kept(study, monkeypatch):
     again = answers_of(folder, study)
     assert again.train.top5.tolist() == first.train.top5.tolist()
     assert again.held_out.indices.tolist() == first.held_out.indices.tolist()
+
+
+@pytest.mark.parametrize("kept", [0, 30, 300])
+def test_damaged_answers_are_computed_again(study, digits_runs, monkeypatch, kept, tmp_path):
+    made = []
+    answers = answers_of(Path(digits_runs[0]), study)
+    monkeypatch.setattr(module, "_measure", lambda *_: made.append(1) or answers)
+    (tmp_path / "answers.npz").write_bytes((Path(digits_runs[0]) / "answers.npz").read_bytes()[:kept])
+    news = []
+    monkeypatch.setattr(type(study.observer), "say", lambda _, line: news.append(line))
+    assert answers_of(tmp_path, study).held_out.top1.tolist() == answers.held_out.top1.tolist()
+    assert made == [1]
+    assert "the answers are computed again" in news[0]
+    assert answers_of(tmp_path, study).train.top5.tolist() == answers.train.top5.tolist()
+    assert made == [1]
 
 
 def test_places_are_spread_evenly_and_never_twice():

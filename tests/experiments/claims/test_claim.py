@@ -1,15 +1,36 @@
+import pytest
+
+from alexnet.experiments.claims import CLAIMS
+
+
 def test_files_are_called_after_claim_data_and_what_was_asked_for(stand_in, open_on_digits):
-    assert open_on_digits(stand_in, limit_train_batches=None).slug == "stand-in_digits_2-epochs"
-    assert open_on_digits(stand_in, epochs=3, limit_train_batches=4).slug == "stand-in_digits_3-epochs_4-steps"
+    assert open_on_digits(stand_in, limit_train_batches=None).slug == "stand-in_digits_2-epochs_2-seeds"
+    slug = open_on_digits(stand_in, epochs=3, limit_train_batches=4, seeds=1).slug
+    assert slug == "stand-in_digits_3-epochs_4-steps_1-seeds"
 
 
-def test_results_of_other_weights_have_other_names(open_on_digits, digits_runs):
-    from alexnet.experiments.claims import CLAIMS
+@pytest.fixture
+def slug_of(open_on_digits):
+    def slug_of(claim, *weights):
+        return open_on_digits(CLAIMS[claim], weights=weights).slug
 
+    return slug_of
+
+
+def test_results_of_other_weights_have_other_names(slug_of, digits_runs):
     first, second = digits_runs
-    slugs = [
-        open_on_digits(CLAIMS["ten-views"], weights=(weights,)).slug
-        for weights in (first, second, f"{first}/last.safetensors")
-    ]
+    slugs = [slug_of("ten-views", weights) for weights in (first, second, f"{first}/last.safetensors")]
     assert slugs == ["ten-views_digits_seed-0", "ten-views_digits_seed-1", "ten-views_digits_seed-0-last"]
-    assert open_on_digits(CLAIMS["ensemble"], weights=(first, second)).slug == "ensemble_digits_seed-0_seed-1"
+    assert slug_of("ensemble", first, second) == "ensemble_digits_seed-0_seed-1"
+
+
+def test_weights_by_name_are_called_so_wherever_one_stands(slug_of):
+    assert slug_of("ten-views", "tiny-imagenet-200") == "ten-views_digits_tiny-imagenet-200"
+
+
+def test_many_weights_make_a_name_that_fits_a_file_and_is_its_own(slug_of):
+    many = [f"net-{number}-é" for number in range(60)]
+    slug, other = slug_of("ensemble", *many), slug_of("ensemble", *many[:-1], "another")
+    assert len(slug.encode()) <= 200
+    assert slug.startswith("ensemble_digits_net-0-é_net-1-é_")
+    assert slug != other

@@ -5,6 +5,7 @@ import pytest
 
 from alexnet.errors import SpecError
 from alexnet.experiments.claims.comparison import OF_IMAGES, Change, Comparison, compare, measure_effect, value_of
+from alexnet.experiments.claims.machine import precision_of
 
 COMPARISON = Comparison(
     changes=(Change(name="without LRN", ablation="no-lrn"), Change(name="without decay", variation="no-decay")),
@@ -23,7 +24,7 @@ def test_two_changes_over_two_seeds(stand_in, open_on_digits):
     ]
     runs = {path.name for path in (study.asked.runs / "digits").iterdir()}
     assert runs == {
-        f"{name}_2-epochs_2-steps_seed-{seed}"
+        f"{name}_2-epochs_2-steps_{precision_of('cpu')}_seed-{seed}"
         for name in ("digits", "digits+no-lrn", "digits_by-digits+no-decay")
         for seed in (0, 1)
     }

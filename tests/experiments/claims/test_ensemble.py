@@ -7,12 +7,18 @@ from alexnet.experiments.claims.ensemble import CLAIM, _check_alike
 from alexnet.predict import load
 
 
-def test_the_mean_of_the_errors_is_compared_with_the_error_of_the_mean(open_on_digits, digits_runs):
+def test_the_error_of_the_mean_is_compared_with_the_best_error_and_with_the_mean_of_the_errors(
+    open_on_digits, digits_runs
+):
     found = CLAIM.run(open_on_digits(CLAIM, weights=tuple(digits_runs)))
     alone, together = found.details["alone"], found.details["together"]
     assert len(alone) == 2
     assert alone[0] != alone[1]
-    assert found.effects[0].value == pytest.approx(100 * (sum(alone) / 2 - together))
+    best, _, mean, _ = found.effects
+    assert best.value == pytest.approx(100 * (min(alone) - together))
+    assert mean.value == pytest.approx(100 * (sum(alone) / 2 - together))
+    assert (best.published, mean.published) == (None, 2.6)
+    assert found.verdict == best.verdict
     assert found.setting["weights"] == digits_runs
 
 

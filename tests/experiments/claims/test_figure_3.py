@@ -5,6 +5,7 @@ import pytest
 
 from alexnet.errors import InputError
 from alexnet.experiments.claims.figure_3 import CLAIM, count_kinds, first_kernels
+from alexnet.experiments.claims.wording import setting_line
 from alexnet.weights import find_weights, save_weights
 
 
@@ -26,6 +27,8 @@ def test_the_claim_counts_and_draws_the_kernels_of_weights(open_on_digits, digit
     found = CLAIM.run(open_on_digits(CLAIM, weights=(digits_runs[0],)))
     assert found.details["kernels"] == 32
     assert found.ours.startswith("of 32 kernels ")
+    assert found.verdict is None
+    assert "images" not in setting_line(found.setting)
     found.draw(tmp_path / "kernels.png")
     assert (tmp_path / "kernels.png").stat().st_size > 1000
 

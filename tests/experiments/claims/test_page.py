@@ -4,6 +4,7 @@ import re
 import pytest
 
 from alexnet.experiments.claims import CLAIMS
+from alexnet.experiments.claims.claim import BY_INTERVAL
 from alexnet.experiments.claims.page import NOT_RUN, main, page
 
 EFFECT = {
@@ -28,6 +29,7 @@ def result(**changed):
         "author_log": "1.37 points",
         "ours": "1.3 points",
         "verdict": "as published",
+        "rule": "by the first",
         "setting": {"data": "tiny"},
         "setting_line": "tiny val; 3 seeds",
         "effects": [EFFECT],
@@ -70,6 +72,20 @@ def test_two_results_have_their_rows_pictures_and_effects():
 def test_a_published_number_outside_of_the_interval_is_said_to_be_so():
     text = page([result(effects=[EFFECT | {"published": 9.0}])], "x")
     assert "published: 9, outside the interval" in text
+
+
+def test_a_lower_bound_has_no_upper_end():
+    bound = EFFECT | {"unit": "times", "low": 2.0, "high": None, "neutral": 1.0}
+    assert "published: 6, inside the interval" in page([result(effects=[bound | {"published": 6.0}])], "x")
+    assert "published: 1.5, outside the interval" in page([result(effects=[bound | {"published": 1.5}])], "x")
+    assert "no interval to compare with" in page([result(effects=[bound | {"low": None, "published": 6.0}])], "x")
+
+
+def test_every_rule_stands_on_the_page():
+    words = " ".join(page([], "x").split())
+    for claim in CLAIMS.values():
+        assert claim.rule in words
+        assert (f"`{claim.name}`: {claim.rule}." in words) == (claim.rule != BY_INTERVAL)
 
 
 def test_a_claim_tried_twice_has_two_rows():

@@ -6,7 +6,7 @@ from alexnet.experiments.claims.population import (
     Member,
     fresh_threshold,
     keep,
-    read_members,
+    read_member,
     specialization,
 )
 
@@ -64,23 +64,49 @@ def test_the_threshold_of_fresh_nets_is_theirs():
     assert max(differences) > 0.5 * threshold
 
 
-def test_members_are_kept_small_and_read_in_order(tmp_path):
-    for seed in (10, 2):
-        one = kernels(*[0.5] * 96).astype(np.float16)
-        keep(tmp_path / "net", Member(seed=seed, kernels=one, errors={"top1_error": seed / 100}))
-    found = read_members(tmp_path / "net")
-    assert [member.seed for member in found] == [2, 10]
-    assert found[1].errors == {"top1_error": 0.1}
-    assert found[1].kernels.dtype == np.float16
-    assert (found[1].kernels == one).all() or (found[0].kernels == one).all()
-    assert (tmp_path / "net/seed-10.npz").stat().st_size < 96 * 3 * 121 * 2 + 1000
+FACTS = {"recipe": "r", "machine": {"processor": "EPYC"}}
+
+
+def member(seed, made):
+    return Member(seed=seed, kernels=made.astype(np.float16), errors={"top1_error": seed / 100}, facts=FACTS)
+
+
+def test_members_are_kept_small_and_each_is_read_as_it_was(tmp_path):
+    members = [member(seed, kernels(*[0.5] * 96)) for seed in (10, 2)]
+    for each in members:
+        keep(tmp_path / "net", each)
+    for each in members:
+        found = read_member(tmp_path / "net", each.seed)
+        assert (found.seed, found.errors, found.facts) == (each.seed, each.errors, FACTS)
+        assert found.kernels.dtype == np.float16
+        assert (found.kernels == each.kernels).all()
+    assert (tmp_path / "net/seed-10.npz").stat().st_size < 96 * 3 * 121 * 2 + 1500
 
 
 def test_nothing_is_there_at_first(tmp_path):
-    assert read_members(tmp_path / "nowhere") == []
+    assert read_member(tmp_path / "nowhere", 0) is None
 
 
-def test_a_damaged_file_is_named(tmp_path):
-    (tmp_path / "seed-3.npz").write_bytes(b"no archive")
-    with pytest.raises(InputError, match=r"seed-3\.npz is damaged"):
-        read_members(tmp_path)
+@pytest.mark.parametrize("kept", [0, 1, 100, 1000, -1])
+def test_a_file_that_was_cut_is_named(tmp_path, kept):
+    keep(tmp_path, member(3, kernels(*[0.5] * 8)))
+    path = tmp_path / "seed-3.npz"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"seed-3\.npz: damaged.*; delete it, and this seed will be run again"):
+        read_member(tmp_path, 3)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (np.zeros((8, 3, 11)), "not float16 any x 3 x any x any"),
+        (np.zeros((8, 1, 11, 11)), "not float16 any x 3 x any x any"),
+        (np.zeros((7, 3, 11, 11)), "no kernels of two towers"),
+        (np.zeros((8, 3, 11, 9)), "no kernels of two towers"),
+        (np.full((8, 3, 11, 11), np.nan), "no kernels of two towers"),
+    ],
+)
+def test_kernels_that_cannot_be_measured_are_refused(tmp_path, made, words):
+    keep(tmp_path, member(3, made))
+    with pytest.raises(InputError, match=words):
+        read_member(tmp_path, 3)

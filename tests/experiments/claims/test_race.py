@@ -3,11 +3,11 @@ from math import inf
 
 import pytest
 
-from alexnet.errors import InputError, RunError
+from alexnet.errors import DivergedError, InputError, RunError
 from alexnet.experiments.claims import race as module
 from alexnet.experiments.claims.race import Race, epochs_to, error_curve, race
 
-RACE = Race(slower="tanh", target=0.25, lrs=(0.001, 0.01), published=6.0)
+RACE = Race(slower="tanh", target=0.25, lrs=(0.001, 0.01, 0.1), published=6.0)
 
 
 def test_a_curve_is_crossed_where_the_line_between_two_epochs_is():
@@ -42,7 +42,7 @@ def fake_runs(monkeypatch):
         folder = module.folder_of(run, study, study.dataset)
         folder.mkdir(parents=True, exist_ok=True)
         if key not in epochs:
-            raise RunError("the loss is nan at step 1")
+            raise DivergedError("the loss is nan at step 1")
         errors = [max(0.05, 0.9 - 0.65 * (epoch + 0.5) / epochs[key]) for epoch in range(30)]
         records = [
             {"step": epoch, "epoch": epoch + 1, "split": "train", "top1_error": error}
@@ -52,7 +52,8 @@ def fake_runs(monkeypatch):
         return folder
 
     monkeypatch.setattr(module, "trained", trained)
-    monkeypatch.setattr(module, "describe_training", lambda *_, **more: more)
+    monkeypatch.setattr(module, "facts_of", lambda folder: folder.name)
+    monkeypatch.setattr(module, "describe_training", lambda _, facts, **more: more | {"facts": facts})
     return epochs, asked
 
 
@@ -69,27 +70,52 @@ def test_each_net_runs_at_its_best_rate_and_the_ratio_has_an_interval(fake_runs,
     assert (slow["lr"], slow["epochs"]) == (0.001, pytest.approx([20, 24]))
     assert slow["epochs_by_lr"]["0.01"] is None  # diverged
     assert ("digits", 0.001, 1) not in asked
+    assert len(found.setting["facts"]) == 4
+    assert (fast["lr_at_end"], slow["lr_at_end"]) == (None, "lowest")
+    assert "the best rate of digits+tanh, 0.001, is the lowest tried" in found.ours
+    assert "best rate of digits," not in found.ours
     found.draw(tmp_path / "race.png")
     assert (tmp_path / "race.png").stat().st_size > 1000
 
 
-def test_a_rate_at_which_a_net_diverged_is_not_tried_again(fake_runs, stand_in, open_on_digits):
-    epochs, asked = fake_runs
-    epochs |= {(net, 0.01, seed): 5.0 for net in ("digits", "digits+tanh") for seed in (0, 1)}
-    race(RACE, open_on_digits(stand_in))
-    assert asked.count(("digits", 0.001, 0)) == 1
-    race(RACE, open_on_digits(stand_in))
-    assert asked.count(("digits", 0.001, 0)) == 1
+def test_a_run_that_fails_otherwise_is_no_rate_too_high(monkeypatch, stand_in, open_on_digits):
+    def trained(*_):
+        raise RunError("a batch does not fit the memory")
+
+    monkeypatch.setattr(module, "trained", trained)
+    with pytest.raises(RunError, match="memory"):
+        race(RACE, open_on_digits(stand_in))
 
 
-def test_a_target_that_is_not_reached_is_said_without_a_number(fake_runs, stand_in, open_on_digits):
+def test_where_the_slower_net_never_arrives_the_ratio_has_a_lower_bound(fake_runs, stand_in, open_on_digits):
+    """The curves end at 29.5 epochs, so that it takes more than 7.4 and 5.9 times as long."""
     epochs, _ = fake_runs
-    epochs |= {("digits", 0.01, seed): 4.0 for seed in (0, 1)} | {("digits+tanh", 0.01, seed): 99.0 for seed in (0, 1)}
+    epochs |= {("digits", 0.01, 0): 4.0, ("digits", 0.01, 1): 5.0}
+    epochs |= {("digits+tanh", 0.01, seed): 99.0 for seed in (0, 1)}
     found = race(RACE, open_on_digits(stand_in))
-    assert found.verdict == "cannot tell"
-    assert found.effects == ()
-    assert "not reached in 2 epochs by digits+tanh, and in 4.0 at most by digits" in found.ours
+    [effect] = found.effects
+    assert effect.what.endswith("at least")
+    assert effect.value == pytest.approx((29.5 / 4 * 29.5 / 5) ** 0.5)
+    assert 1 < effect.low < effect.value
+    assert effect.high is None
+    assert found.verdict == "as published"
+    assert "not reached in 2 epochs by digits+tanh, and in 5.0 at most by digits; epochs to 25%" in found.ours
     json.dumps(dict(found.details), allow_nan=False)
+
+
+def test_where_the_faster_net_does_not_arrive_there_is_no_number(fake_runs, stand_in, open_on_digits):
+    epochs, _ = fake_runs
+    epochs |= {("digits", 0.01, 0): 4.0, ("digits", 0.01, 1): 99.0}
+    epochs |= {("digits+tanh", 0.01, seed): 8.0 for seed in (0, 1)}
+    found = race(RACE, open_on_digits(stand_in))
+    assert (found.effects, found.verdict) == ((), "cannot tell")
+    assert "not reached in 2 epochs by digits, and in 8.0 at most by digits+tanh" in found.ours
+
+
+def test_a_net_that_diverges_at_once_gives_no_bound(fake_runs, stand_in, open_on_digits):
+    epochs, _ = fake_runs
+    epochs |= {("digits", 0.01, seed): 4.0 for seed in (0, 1)}
+    assert race(RACE, open_on_digits(stand_in)).effects == ()
 
 
 def test_one_seed_gives_a_ratio_without_an_interval(fake_runs, stand_in, open_on_digits):
@@ -98,6 +124,7 @@ def test_one_seed_gives_a_ratio_without_an_interval(fake_runs, stand_in, open_on
     found = race(RACE, open_on_digits(stand_in, seeds=1))
     assert found.effects[0].value == pytest.approx(3)
     assert found.verdict == "cannot tell"
+    assert "nor of what would have been seen" in found.covers
 
 
 def test_a_target_above_chance_is_refused(stand_in, open_on_digits):

@@ -1,9 +1,10 @@
 import json
+import sys
 from dataclasses import replace
 
 import pytest
 
-from alexnet.errors import InputError
+from alexnet.errors import InputError, MissingExtraError
 from alexnet.experiments.claims.comparison import Change, Comparison, compare
 from alexnet.experiments.claims.report import KEYS, read_results, run_claim
 from alexnet.train.observer import Silent
@@ -19,12 +20,13 @@ def claim(stand_in):
 def test_a_claim_from_question_to_files(claim, ask):
     asked = ask(seeds=1, limit_train_batches=2)
     result = run_claim(claim, asked, Silent())
-    stem = "stand-in_digits_2-epochs_2-steps"
+    stem = "stand-in_digits_2-epochs_2-steps_1-seeds"
     assert sorted(path.name for path in asked.out.iterdir()) == [f"{stem}.json", f"{stem}.png"]
     assert json.loads((asked.out / f"{stem}.json").read_text()) == result
     assert result.keys() >= KEYS
     assert result["picture"] == f"{stem}.png"
     assert result["effects"][0]["verdict"] == result["verdict"]
+    assert result["rule"].startswith("the first measure alone decides")
     assert result["setting"]["machine"]["device"] == "cpu"
     assert read_results(asked.out) == [result]
 
@@ -45,6 +47,13 @@ def test_an_interrupted_claim_says_how_to_go_on_and_writes_nothing(stand_in, ask
         run_claim(replace(stand_in, run=interrupt), ask(), observer)
     assert observer.news == ["claim stand-in: finished runs are kept; add --resume to go on with the one in hand"]
     assert not ask().out.exists()
+
+
+@pytest.mark.parametrize("missing", ["scipy", "matplotlib.figure"])
+def test_what_is_missing_is_said_before_the_work(stand_in, ask, monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingExtraError, match="is needed for this"):
+        run_claim(replace(stand_in, run=lambda _: pytest.fail("worked")), ask(), Silent())
 
 
 def test_without_results_there_are_none(tmp_path):

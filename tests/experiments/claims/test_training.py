@@ -4,9 +4,10 @@ from dataclasses import replace
 import pytest
 
 from alexnet.data.subset import subset
-from alexnet.errors import InputError
+from alexnet.errors import DivergedError, InputError, RunError
 from alexnet.experiments.claims import training
-from alexnet.experiments.claims.training import FINISHED, Run, folder_of, trained
+from alexnet.experiments.claims.machine import precision_of
+from alexnet.experiments.claims.training import DIVERGED, FINISHED, Run, facts_of, folder_of, trained
 
 
 @pytest.fixture
@@ -30,8 +31,52 @@ def test_a_folder_is_called_after_all_that_decides_what_comes_out(study):
     ]
     names = [folder_of(run, study, study.dataset).name for run in runs]
     assert len(set(names)) == len(runs)
-    assert names[0] == "digits_1-epochs_2-steps_seed-0"
-    assert names[-1] == "digits_1-epochs_2-steps_from-parent_seed-0_seed-0"
+    precision = precision_of("cpu")
+    assert names[0] == f"digits_1-epochs_2-steps_{precision}_seed-0"
+    assert names[-1] == f"digits_1-epochs_2-steps_from-parent_seed-0_{precision}_seed-0"
+
+
+def test_runs_of_another_precision_have_another_folder(study, monkeypatch):
+    folders = []
+    for precision in ("fp32", "bf16"):
+        monkeypatch.setattr(training, "precision_of", lambda _, precision=precision: precision)
+        folders.append(folder_of(RUN, study, study.dataset))
+    assert folders[0] != folders[1]
+
+
+def test_a_run_keeps_the_machine_that_it_ended_on(study, monkeypatch):
+    folder = trained(RUN, study)
+    here = facts_of(folder)
+    monkeypatch.setattr(training, "describe_machine", lambda _: {"processor": "another", "device": "cuda"})
+    assert facts_of(trained(RUN, study)) == here
+    assert here["machine"]["device"] == "cpu"
+    assert here["machine"]["processor"]
+    assert (here["recipe"], here["batch_size"], here["precision"]) == ("digits", 64, precision_of("cpu"))
+
+
+def test_a_run_that_diverged_is_not_tried_again_but_one_that_failed_otherwise_is(study, monkeypatch):
+    real = training._train
+
+    def fail(error):
+        def train(run, study, data, folder, *, resume):
+            real(run, study, data, folder, resume=resume)
+            (folder / "checkpoint.pt").unlink()
+            raise error
+
+        return train
+
+    monkeypatch.setattr(training, "_train", fail(RunError("a batch does not fit the memory")))
+    with pytest.raises(RunError, match="memory"):
+        trained(RUN, study)
+    assert not (folder_of(RUN, study, study.dataset) / DIVERGED).exists()
+    other = replace(RUN, seed=1)
+    monkeypatch.setattr(training, "_train", fail(DivergedError("the loss is nan at step 1")))
+    with pytest.raises(DivergedError, match="nan at step 1"):
+        trained(other, study)
+    monkeypatch.setattr(training, "_train", lambda *_, **__: pytest.fail("trained again"))
+    with pytest.raises(DivergedError, match="diverged when it was tried; delete it"):
+        trained(other, study)
+    assert facts_of(folder_of(other, study, study.dataset))["machine"]["device"] == "cpu"
 
 
 def test_a_finished_run_is_kept_and_not_run_again(study, monkeypatch):

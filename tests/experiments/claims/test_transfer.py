@@ -2,7 +2,9 @@ import pytest
 
 from alexnet.errors import InputError
 from alexnet.experiments.claims import transfer as module
+from alexnet.experiments.claims.machine import precision_of
 from alexnet.experiments.claims.transfer import CLAIM, split_classes
+from alexnet.experiments.claims.wording import setting_line
 from alexnet.weights import find_weights
 
 
@@ -28,14 +30,22 @@ def test_children_of_every_seed_begin_from_one_parent_or_from_nothing(small, ope
     study = open_on_digits(CLAIM)
     found = CLAIM.run(study)
     folders = {path.parent.name: path.name for path in study.asked.runs.glob("digits-4-classes/*")}
-    assert folders == {"digits-4-classes": "digits_2-epochs_2-steps_seed-0"}
+    assert folders == {"digits-4-classes": f"digits_2-epochs_2-steps_{precision_of('cpu')}_seed-0"}
     for seed in (0, 1):
         children = sorted((study.asked.runs / f"digits-6-classes-3-images-{seed}").iterdir())
         assert [path.name.split("_")[0] for path in children] == ["digits", "digits"]
-        assert sum("_by-digits+fine-tune_" in path.name and "_from-digits_" in path.name for path in children) == 1
+        assert (
+            sum(
+                "_by-digits+fine-tune+new-classifier_" in path.name and "_from-digits_" in path.name
+                for path in children
+            )
+            == 1
+        )
         assert len(find_weights(str(children[0])).classes) == 6
         assert all("_batch-32_" in path.name for path in children)
     assert found.covers == "2 seeds, paired; one parent"
     assert [effect.published for effect in found.effects] == [1.7, 1.6]
+    assert found.setting["child_recipes"] == ["digits+fine-tune+new-classifier", "digits"]
+    assert "digits, recipe digits, 2 epochs of the parent, 1 of the children;" in setting_line(found.setting)
     assert "6 classes with 3 training images each" in found.setting["data"]
     assert 200 < found.setting["images"] < 230

@@ -1,7 +1,7 @@
 import pytest
 
 from alexnet.experiments.claims.finding import Effect
-from alexnet.experiments.claims.wording import describe_effect, setting_line
+from alexnet.experiments.claims.wording import describe_effect, describe_training, setting_line
 
 SETTING = {"data": "tiny", "split": "val", "images": 5000, "views": "center", "machine": {"processor": "EPYC"}}
 
@@ -15,6 +15,8 @@ SETTING = {"data": "tiny", "split": "val", "images": 5000, "views": "center", "m
         ),
         (Effect(what="ratio", unit="times", value=5.5, low=4.0, high=7.0), "ratio 5.50 times (4.00 to 7.00)"),
         (Effect(what="ratio", unit="times", value=5.5), "ratio 5.50 times"),
+        (Effect(what="at least", unit="times", value=5.5, low=4.0), "at least 5.50 times (above 4.00)"),
+        (Effect(what="fall", unit="points", value=-1.0, low=-2.0, high=0.0), "fall -1.00 points (-2.00 to +0.00)"),
     ],
 )
 def test_an_effect_in_words(effect, words):
@@ -27,5 +29,24 @@ def test_a_setting_in_a_line():
     assert setting_line(setting) == (
         "tiny val, 5,000 images, center view; n, recipe r, 1 epoch; 3 seeds, bf16 on cpu; EPYC"
     )
+    assert "n, recipe r, 1 epoch of the parent, 5 of the children; " in setting_line(setting | {"child_epochs": 5})
     assert "; only 2 steps an epoch; " in setting_line(setting | {"limit_train_batches": 2})
     assert setting_line(SETTING | {"weights": ["a", "b"]}) == "tiny val, 5,000 images, center view; weights a, b; EPYC"
+
+
+def test_what_looked_at_no_image_names_none():
+    machine = {"processor": "EPYC", "device": "cpu"}
+    assert setting_line({"data": "tiny", "weights": ["a"], "machine": machine}) == "weights a; EPYC"
+    steps = {"net": "n", "recipe": "r", "steps": 10, "seeds": 1, "precision": "fp32"}
+    line = setting_line({"data": "tiny", **steps, "machine": machine})
+    assert line == "n, recipe r, the first 10 steps on tiny; 1 seed, fp32 on cpu; EPYC"
+
+
+def test_runs_of_several_machines_name_them_all(stand_in, open_on_digits):
+    facts = [
+        {"recipe": "r", "batch_size": 8, "precision": "bf16", "machine": {"device": device, "processor": processor}}
+        for device, processor in (("cpu", "EPYC"), ("cuda", "H100"), ("cpu", "EPYC"))
+    ]
+    found = describe_training(open_on_digits(stand_in), facts, net="digits")
+    assert found["machine"] == {"device": "cpu and cuda", "processor": "EPYC and H100"}
+    assert (found["recipe"], found["net"], found["seeds"]) == ("r", "digits", 2)

@@ -5,7 +5,7 @@ what claims share:
 
 claim, finding, settings, study   what a claim is, and a trial of it on one data set
 comparison, race, looking         the kinds of trials: two ways to train, who is sooner, weights that are there
-training, answers                 runs that are kept and shared; right or wrong, image by image
+training, answers, machine        runs that are kept and shared; right or wrong, image by image; what computed it
 intervals, kernels, population, retrieval   the measures
 wording, drawing, report, page    results in words, in pictures, on the disk, on one page
 """

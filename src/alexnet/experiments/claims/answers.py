@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from alexnet.atomic import write_whole
 from alexnet.data.damaged import DamagedImages
 from alexnet.data.loader import eval_batches
+from alexnet.data.npz import read_array
 from alexnet.data.splits import ClassInfo, DataSet, Split
+from alexnet.errors import DataError
 from alexnet.experiments.claims.claim import Study
 from alexnet.experiments.claims.training import LAST
 from alexnet.metrics import topk_credit
@@ -44,16 +46,19 @@ class Answers:
 
 
 def answers_of(folder: Path, study: Study, dataset: DataSet | None = None) -> Answers:
-    """The answers of a finished run, which are computed once and kept in its folder; `dataset` as in `trained`."""
+    """The answers of a finished run, which are computed once and kept in its folder; `dataset` as in `trained`.
+
+    A damaged file of them is said, and made again.
+    """
     path = folder / _ANSWERS
-    if not path.is_file():
-        _save(path, _measure(folder, study, dataset or study.dataset))
-    with np.load(path, allow_pickle=False) as kept:
-        held_out, train = (
-            Wrong(**{key: kept[f"{part}.{key}"] for key in ("indices", "top1", "top5")})
-            for part in ("held_out", "train")
-        )
-    return Answers(held_out=held_out, train=train)
+    if path.is_file():
+        try:
+            return _read(path)
+        except DataError as error:
+            study.observer.say(f"{error}; the answers are computed again")
+    answers = _measure(folder, study, dataset or study.dataset)
+    _save(path, answers)
+    return answers
 
 
 def wrong_answers(
@@ -106,6 +111,17 @@ def _measure(folder: Path, study: Study, dataset: DataSet) -> Answers:
         held_out=wrong_answers([classifier], dataset.split(study.held_out), dataset.classes, study),
         train=wrong_answers([classifier], train, dataset.classes, study, indices=chosen),
     )
+
+
+def _read(path: Path) -> Answers:
+    held_out, train = (_read_part(path, part) for part in ("held_out", "train"))
+    return Answers(held_out=held_out, train=train)
+
+
+def _read_part(path: Path, part: str) -> Wrong:
+    indices = read_array(path, f"{part}.indices", np.int64, (None,))
+    top1, top5 = (read_array(path, f"{part}.{key}", np.float64, (len(indices),)) for key in ("top1", "top5"))
+    return Wrong(indices=indices, top1=top1, top5=top5)
 
 
 def _save(path: Path, answers: Answers) -> None:

@@ -1,5 +1,6 @@
 """What a claim is: what was published, on which data it can be tried and how; and a trial of it."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,14 @@ from alexnet.experiments.claims.finding import Finding
 from alexnet.experiments.claims.settings import Setting
 from alexnet.train.observer import Observer
 
-RESULTS, RUNS = Path("results/claims"), Path("runs/claims")
+RESULTS, RUNS, POPULATION = Path("results/claims"), Path("runs/claims"), Path("results/population")
+
+BY_INTERVAL = (
+    "the first measure alone decides: as published where its 95 % interval lies wholly on the published side of no "
+    "effect, opposite where it lies on the other side, else cannot tell; of several changes all must be as published, "
+    "and one that is opposite is enough"
+)
+_LONGEST_NAME = 200  # bytes; file systems take 255, a part of which is for suffixes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +27,7 @@ class Claim:
 
     published, author_log: the numbers in words, of the paper and of the comments in the 2012 release's files. settings:
     on which data it can be tried, and how; the first that fits is taken. num_weights: how many trained weights it looks
-    at, at least and at most; without, it trains its own.
+    at, at least and at most; without, it trains its own. rule: how its verdict is found, or why there is none.
     """
 
     name: str
@@ -29,12 +37,14 @@ class Claim:
     author_log: str | None = None
     settings: tuple[Setting, ...]
     num_weights: tuple[int, int] | None = None
+    rule: str = BY_INTERVAL
     run: Callable[["Study"], Finding]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a trial is asked for; None leaves it to the setting. out: for results; runs: for run folders.
+    """What a trial is asked for; None leaves it to the setting. out: for results; runs: for run folders; population:
+    for the kernels of many runs.
 
     resume: go on with runs that were stopped. Finished ones are never run again.
     """
@@ -45,6 +55,7 @@ class Asked:
     epochs: int | None = None
     out: Path = RESULTS
     runs: Path = RUNS
+    population: Path = POPULATION
     device: str = "auto"
     workers: int = 2
     limit_train_batches: int | None = None
@@ -69,13 +80,26 @@ class Study:
 
     @property
     def slug(self) -> str:
-        """What the files of this trial are called: claim, data, and what was asked for."""
+        """What the files of this trial are called: claim, data, and what was asked for; at most 200 bytes."""
         limit, weights = self.asked.limit_train_batches, self.asked.weights
-        words = [self.claim.name, self.dataset.name]
-        words += [_short(Path(name)) for name in weights] if weights else [f"{self.setting.epochs}-epochs"]
-        return "_".join([*words, *([f"{limit}-steps"] if limit else [])])
+        runs = [f"{self.setting.epochs}-epochs", *([f"{limit}-steps"] if limit else []), f"{self.setting.seeds}-seeds"]
+        words = [_short(name) for name in weights] if weights else runs
+        return _fitting("_".join([self.claim.name, self.dataset.name, *words]))
 
 
-def _short(weights: Path) -> str:
-    """A run folder by its name, a file by its folder's and its own: in run folders all are called alike."""
-    return weights.resolve().name if weights.is_dir() else f"{weights.resolve().parent.name}-{weights.stem}"
+def _short(weights: str) -> str:
+    """A run folder by its name, a file by its folder's and its own: in run folders all are called alike. What is not on
+    the disk is a name already.
+    """
+    path = Path(weights)
+    if not path.exists():
+        return weights
+    return path.resolve().name if path.is_dir() else f"{path.resolve().parent.name}-{path.stem}"
+
+
+def _fitting(name: str) -> str:
+    """A name too long for a file: its beginning, and a hash of all of it."""
+    if len(name.encode()) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name.encode()[: _LONGEST_NAME - len(digest) - 1].decode(errors='ignore')}-{digest}"

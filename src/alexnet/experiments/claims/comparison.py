@@ -7,7 +7,8 @@ noisy than either. Every difference is changed minus as published: the claims sa
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from alexnet.experiments.claims.claim import Study
 from alexnet.experiments.claims.drawing import draw_effects
 from alexnet.experiments.claims.finding import Effect, Finding, joint_verdict
 from alexnet.experiments.claims.intervals import over_images, over_seeds
-from alexnet.experiments.claims.training import Run, trained
+from alexnet.experiments.claims.training import Run, facts_of, trained
 from alexnet.experiments.claims.wording import describe_effects, describe_training
 from alexnet.recipes import default_recipe
 
@@ -73,12 +74,17 @@ def compare(comparison: Comparison, study: Study) -> Finding:
     return Finding(
         ours=describe_effects(effects),
         verdict=joint_verdict(headline),
-        setting=describe_training(study, folders[0][0], net=setting.net, changed=names[1:]),
+        setting=describe_training(study, _facts(folders), net=setting.net, changed=names[1:]),
         effects=effects,
         covers=f"{setting.seeds} seeds, paired" if setting.seeds > 1 else OF_IMAGES,
         details={"errors": dict(zip(names, map(_errors, (baseline, *changed)), strict=True))},
         draw=partial(draw_effects, effects),
     )
+
+
+def _facts(folders: Sequence[Sequence[Path]]) -> list[dict[str, Any]]:
+    """Of all runs, those as published first: the recipe that is told is theirs."""
+    return [facts_of(folder) for column in zip(*folders, strict=True) for folder in column]
 
 
 def _run(change: Change, study: Study, seed: int) -> Run:

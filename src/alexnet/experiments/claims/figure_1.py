@@ -18,7 +18,7 @@ from alexnet.experiments.claims.settings import CIFAR
 
 CLAIM = Claim(
     name="figure-1",
-    statement="a net of ReLUs reaches 25 % training error several times sooner than one of tanh units",
+    statement="a net of ReLUs reaches 25 % training error sooner than one of tanh units",
     source="sec. 3.1, figure 1",
     published="6 times",
     settings=(replace(CIFAR, net="cifar-relu", recipe="cifar-relu+constant-rate", epochs=60),),

@@ -37,7 +37,7 @@ def run(study: Study) -> Finding:
         ours=f"of {len(chosen)} images {first} have the true label first, {among} among the five",
         verdict=None,
         setting=describe_weights(study),
-        covers="eight images, to be looked at",
+        covers="none: eight images, to be looked at; so few could show no difference but a gross one",
         details={"paths": [split.paths[index] for index in chosen], "first": first, "among_five": among},
         draw=partial(draw_predictions, images, ranked, [classifier.classes[truth].name for truth in truths]),
     )
@@ -50,5 +50,6 @@ CLAIM = Claim(
     published="a picture, no number",
     settings=TRAINED,
     num_weights=(1, 1),
+    rule="no verdict: a picture, to be judged by eye",
     run=run,
 )

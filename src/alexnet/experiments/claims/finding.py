@@ -12,7 +12,8 @@ Verdict = Literal["as published", "opposite", "cannot tell"]
 class Effect:
     """One measured quantity, counted so that more of it speaks for the claim.
 
-    value, low, high: of the 95 % interval, None where there is none. neutral: the value that speaks neither way.
+    value, low, high: of the 95 % interval, None where there is none; high alone where the value is no more than a lower
+    bound of the true one. neutral: the value that speaks neither way.
     published: the number, None where there is none. detectable: the smallest distance from `neutral` that would have
     been seen in 80 % of such trials.
     """
@@ -40,7 +41,7 @@ class Effect:
 class Finding:
     """What a trial found.
 
-    ours: the number in words. verdict: None where the claim is a picture, to be judged by eye. setting: plain JSON, all
+    ours: the number in words. verdict: None where nothing can be tested, see the claim's rule. setting: plain JSON, all
     that the number depends on. covers: what the intervals cover, and what they do not. details: plain JSON. draw:
     writes the picture.
     """

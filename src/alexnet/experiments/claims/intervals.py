@@ -38,7 +38,7 @@ def over_seeds(differences: ArrayLike) -> Interval:
         MissingExtraError: SciPy is not installed.
     """
     values = np.asarray(differences, np.float64)
-    student = _scipy_stats().t(len(values) - 1)
+    student = scipy_stats().t(len(values) - 1)
     error = float(values.std(ddof=1)) / sqrt(len(values))
     return _interval(float(values.mean()), error, float(student.ppf(_TAIL)), float(student.ppf(POWER)))
 
@@ -60,17 +60,22 @@ def of_share(successes: int, trials: int) -> tuple[float, float]:
     Raises:
         MissingExtraError: SciPy is not installed.
     """
-    interval = _scipy_stats().binomtest(successes, trials).proportion_ci(CONFIDENCE, "exact")
+    interval = scipy_stats().binomtest(successes, trials).proportion_ci(CONFIDENCE, "exact")
     return float(interval.low), float(interval.high)
 
 
-def _interval(mean: float, error: float, tail: float, power: float) -> Interval:
-    return Interval(mean=mean, low=mean - tail * error, high=mean + tail * error, detectable=(tail + power) * error)
+def scipy_stats() -> Any:
+    """`scipy.stats`, imported where it is needed.
 
-
-def _scipy_stats() -> Any:
+    Raises:
+        MissingExtraError: SciPy is not installed.
+    """
     try:
         from scipy import stats  # type: ignore[import-untyped]
     except ModuleNotFoundError:
         raise MissingExtraError("SciPy", "demo") from None
     return stats
+
+
+def _interval(mean: float, error: float, tail: float, power: float) -> Interval:
+    return Interval(mean=mean, low=mean - tail * error, high=mean + tail * error, detectable=(tail + power) * error)

@@ -29,7 +29,9 @@ def held_out_answers(study: Study, classifiers: list[Classifier], views: Views =
     return wrong_answers(classifiers, dataset.split(study.held_out), dataset.classes, study, views=views)
 
 
-def fewer_errors(what: str, before: Wrong, after: Wrong, study: Study, published: tuple[float, float]) -> list[Effect]:
+def fewer_errors(
+    what: str, before: Wrong, after: Wrong, study: Study, published: tuple[float | None, float | None]
+) -> list[Effect]:
     """By how many points the errors `after` are below those `before`, top-1 and, from six classes on, top-5."""
     keys = ("top1", "top5") if len(study.dataset.classes) >= MIN_CLASSES_FOR_TOP5 else ("top1",)
     differences = [100 * (getattr(before, key) - getattr(after, key)) for key in keys]

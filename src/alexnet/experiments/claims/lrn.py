@@ -2,7 +2,8 @@
 
 Claim: without it the top-1 error is 1.4 points higher and the top-5 error 1.2 (sec. 3.3); the author's net 148, which
     has no normalization of any kind, 1.37 and 1.15.
-Setting: net 145 against 145+no-lrn, same seeds, 90 epochs on ILSVRC-2012; fewer on Tiny ImageNet; `digits` in seconds.
+Setting: net 145 against 145+no-lrn, same seeds, 90 epochs on ILSVRC-2012; 9 by its recipe on Tiny ImageNet; `digits`
+    in seconds.
 Run: alexnet claims lrn --data DATA
 Report: the differences of held-out errors in points, their 95 % intervals over seeds.
 """

@@ -2,7 +2,8 @@
 
 Claim: without any one of the middle convolutional layers the top-1 error is about 2 points higher (sec. 7, sec. 1).
 Setting: net 145 against 145+without-conv3, +without-conv4 and +without-conv5, same seeds, 90 epochs on ILSVRC-2012;
-    fewer on Tiny ImageNet. How the others were joined is ours: the next layer takes over the removed one's groups.
+    9 by its recipe on Tiny ImageNet. How the others were joined is ours: the next layer takes over the removed one's
+    groups.
 Run: alexnet claims middle-layers --data DATA
 Report: for each layer the differences of held-out errors in points, their 95 % intervals over seeds.
 """

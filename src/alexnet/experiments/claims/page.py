@@ -6,12 +6,14 @@ Run: python -m alexnet.experiments.claims.page
 import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from alexnet.atomic import write_whole
 from alexnet.experiments.claims import CLAIMS
-from alexnet.experiments.claims.claim import RESULTS, Claim
+from alexnet.experiments.claims.claim import BY_INTERVAL, RESULTS, Claim
 from alexnet.experiments.claims.finding import Effect
 from alexnet.experiments.claims.report import Result, read_results
 from alexnet.experiments.claims.wording import describe_effect
@@ -26,11 +28,15 @@ a command: `alexnet claims` lists them, `alexnet claims NAME --data DATA` tries 
 `results/claims/`. This page is made from there by `make claims-page`. How a claim is tried stands at the head of its
 file in [`experiments/claims/`](../src/alexnet/experiments/claims/__init__.py).
 
-A verdict is *as published* where the 95 % interval lies wholly on the published side of no effect, *opposite* where it
-lies on the other side, else *cannot tell*; without a verdict the claim is a picture, to be judged by eye. Points are
-percentage points of error, top-1 / top-5. The author's log is what the comments in the files of the 2012 release say.
-A claim is about ILSVRC unless it says otherwise: what was tried on other data is another setting of it, and says which.
+{rules}
+
+Beside an interval stands the smallest effect that would have been seen in 80 % of such trials; a trial without one says
+what it could have seen, or that it could not. Points are percentage points of error, top-1 / top-5. The author's log is
+what the comments in the files of the 2012 release say. A claim is about ILSVRC unless it says otherwise: what was tried
+on other data is another setting of it, and says which.
 """
+LINE = 120  # characters
+NO_VERDICT = "see the picture"
 COLUMNS = ("claim", "published", "author's log", "ours", "setting", "verdict")
 
 
@@ -42,7 +48,14 @@ def page(results: Sequence[Result], pictures: str) -> str:
     rows = [row for name, found in by_claim.items() for row in _rows(name, found)]
     table = "\n".join(_row(cells) for cells in (COLUMNS, ("---",) * len(COLUMNS), *rows))
     sections = "\n".join(_section(result, pictures) for found in by_claim.values() for result in found)
-    return f"{HEAD}\n{table}\n" + (f"\n{sections}" if sections else "")
+    return f"{HEAD.format(rules=_rules())}\n{table}\n" + (f"\n{sections}" if sections else "")
+
+
+def _rules() -> str:
+    """How verdicts are found, claim by claim where not in the usual way."""
+    others = [claim for claim in CLAIMS.values() if claim.rule != BY_INTERVAL]
+    items = [fill(f"- `{claim.name}`: {claim.rule}.", LINE, subsequent_indent="  ") for claim in others]
+    return "\n".join([fill(f"Verdicts: {BY_INTERVAL}. Otherwise:", LINE), "", *items])
 
 
 def _rows(name: str, found: Sequence[Result]) -> Iterator[tuple[str, ...]]:
@@ -55,7 +68,7 @@ def _rows(name: str, found: Sequence[Result]) -> Iterator[tuple[str, ...]]:
             result["author_log"] or "none",
             result["ours"],
             result["setting_line"],
-            result["verdict"] or "see the picture",
+            result["verdict"] or NO_VERDICT,
         )
 
 
@@ -68,7 +81,9 @@ def _section(result: Result, pictures: str) -> str:
     statement = result["statement"]
     lines = [f"## {result['claim']}, {result['setting']['data']}", "", f"{statement[:1].upper()}{statement[1:]}.", ""]
     lines += [f"- {_effect(effect)}" for effect in result["effects"]] or [f"- {result['ours']}"]
-    lines += ["", f"Intervals: {result['covers']}. Setting: {result['setting_line']}; {result['date']}.", ""]
+    verdict = result["verdict"] or NO_VERDICT
+    said = f"Verdict: {verdict}. Intervals: {result['covers']}. Setting: {result['setting_line']}; {result['date']}."
+    lines += ["", said, ""]
     if result["picture"]:
         lines += [f"![{statement}]({pictures}/{result['picture']})", ""]
     return "\n".join(lines)
@@ -81,9 +96,9 @@ def _effect(stored: Mapping[str, Any]) -> str:
 
 
 def _where(effect: Effect) -> str:
-    if effect.low is None or effect.high is None:
+    if effect.low is None:
         return "no interval to compare with"
-    inside = effect.low <= (effect.published or 0) <= effect.high
+    inside = effect.low <= (effect.published or 0) <= (inf if effect.high is None else effect.high)
     return "inside the interval" if inside else "outside the interval"
 
 

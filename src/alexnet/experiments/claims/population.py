@@ -7,7 +7,6 @@ give: kernels may be of two kinds, only the towers must sort them.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,22 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.atomic import write_whole
-from alexnet.errors import InputError
+from alexnet.data.npz import read_array, read_words
+from alexnet.errors import DataError, InputError
 from alexnet.experiments.claims.kernels import Kernels, chroma_energies
 
 QUANTILE, NUM_DRAWS, SEED = 0.999, 20_000, 2012
-_FILE = re.compile(r"seed-(\d+)\.npz")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Member:
     """One run: conv1's kernels float16 (K, 3, k, k), RGB, those of the first tower first; held-out errors by the last
-    weights, centre view, as fractions.
+    weights, centre view, as fractions. facts: of the run, as `facts_of` its folder has them, the machine too.
     """
 
     seed: int
     kernels: NDArray[np.float16]
     errors: Mapping[str, float]
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,27 +78,44 @@ def keep(folder: Path, member: Member) -> None:
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with write_whole(folder / f"seed-{member.seed}.npz") as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, kernels=member.kernels, errors=json.dumps(dict(member.errors)))
+    errors, facts = (np.array([json.dumps(dict(mapping))]) for mapping in (member.errors, member.facts))
+    with write_whole(_path(folder, member.seed)) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, kernels=member.kernels, errors=errors, facts=facts)
 
 
-def read_members(folder: Path) -> list[Member]:
-    """All that are there, by seed.
+def read_member(folder: Path, seed: int) -> Member | None:
+    """What is kept of one run; None if nothing is.
 
     Raises:
-        InputError: a damaged file.
+        InputError: a damaged file, or one whose kernels are not those of two towers.
     """
-    found = {int(match[1]): path for path in folder.glob("*.npz") if (match := _FILE.fullmatch(path.name))}
-    return [_read(seed, found[seed]) for seed in sorted(found)]
-
-
-def _read(seed: int, path: Path) -> Member:
+    path = _path(folder, seed)
+    if not path.is_file():
+        return None
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            errors: dict[str, Any] = json.loads(str(kept["errors"]))
-            return Member(seed=seed, kernels=kept["kernels"], errors=errors)
-    except (ValueError, KeyError, OSError) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it, and its seed will be run again") from None
+        kernels = read_array(path, "kernels", np.float16, (None, 3, None, None))
+        errors, facts = (_read_mapping(path, name) for name in ("errors", "facts"))
+    except DataError as error:
+        raise InputError(f"{error}; delete it, and this seed will be run again") from None
+    count, _, height, width = kernels.shape
+    if not count or count % 2 or height != width or not np.isfinite(kernels).all():
+        raise InputError(f"{path}: {kernels.shape} are no kernels of two towers; delete it, and this seed is run again")
+    return Member(seed=seed, kernels=kernels, errors=errors, facts=facts)
+
+
+def _path(folder: Path, seed: int) -> Path:
+    return folder / f"seed-{seed}.npz"
+
+
+def _read_mapping(path: Path, name: str) -> dict[str, Any]:
+    [text] = read_words(path, name, 1)
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{path}: damaged, {name} is no JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path}: damaged, {name} is no table")
+    return found
 
 
 def _colour(chroma: NDArray[np.float64], total: NDArray[np.float64], tower: NDArray[np.bool_]) -> float:

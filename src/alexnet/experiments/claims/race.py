@@ -12,16 +12,16 @@ from math import exp, inf, log
 from pathlib import Path
 from typing import Any
 
-from alexnet.errors import InputError, RunError
+from alexnet.errors import DivergedError, InputError
 from alexnet.experiments.claims.claim import Study
 from alexnet.experiments.claims.drawing import draw_lines
-from alexnet.experiments.claims.finding import Effect, Finding
+from alexnet.experiments.claims.finding import Effect, Finding, joint_verdict
 from alexnet.experiments.claims.intervals import over_seeds
-from alexnet.experiments.claims.training import Run, folder_of, trained
+from alexnet.experiments.claims.training import Run, facts_of, folder_of, trained
 from alexnet.experiments.claims.wording import describe_effect, describe_training
 from alexnet.train.log import read_metrics
 
-_DIVERGED = "diverged"
+Curve = tuple[list[float], list[float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +38,23 @@ class Race:
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """One net's part. epochs: to the target, for every seed; infinite where it is not reached."""
+    """One net's part. epochs, curves: of every seed; the former to the target, infinite where it is not reached."""
 
     net: str
     lr: float
     epochs: tuple[float, ...]
     by_lr: Mapping[float, float]
-    curve: tuple[list[float], list[float]]
+    curves: tuple[Curve, ...]
+
+    @property
+    def at_end(self) -> str | None:
+        """Whether the best rate is the last one on either side, beyond which a better one may lie."""
+        return {min(self.by_lr): "lowest", max(self.by_lr): "highest"}.get(self.lr)
+
+    @property
+    def known_epochs(self) -> tuple[float, ...]:
+        """To the target, or, where it is not reached, as far as the curve goes: it would take longer."""
+        return tuple(min(epochs, curve[0][-1]) for epochs, curve in zip(self.epochs, self.curves, strict=True))
 
 
 def race(race: Race, study: Study) -> Finding:
@@ -57,20 +67,25 @@ def race(race: Race, study: Study) -> Finding:
         raise InputError(f"chance alone errs less than {race.target:.0%} here; give data with more classes")
     net = study.setting.net
     fast, slow = (_time(name, race, study) for name in (net, f"{net}+{race.slower}"))
-    effect = _ratio(race, fast, slow)
-    folder = folder_of(_run(net, fast.lr, 0, study), study, study.dataset)
+    effects = _ratio(race, fast, slow)
+    facts = [
+        facts_of(folder_of(_run(timed.net, timed.lr, seed, study), study, study.dataset))
+        for timed in (fast, slow)
+        for seed in range(study.setting.seeds)
+    ]
     return Finding(
-        ours=_words(race, study, fast, slow, effect),
-        verdict=effect.verdict,
-        setting=describe_training(study, folder, net=net, changed=[slow.net]),
-        effects=(effect,) if effect.value < inf else (),
-        covers=f"{study.setting.seeds} seeds, paired; rates chosen by seed 0; running training errors of the log",
+        ours="; ".join([*_missed(race, study, (fast, slow)), *map(describe_effect, effects), *_untuned((fast, slow))]),
+        verdict=joint_verdict(effects) if effects else "cannot tell",
+        setting=describe_training(study, facts, net=net, changed=[slow.net]),
+        effects=effects,
+        covers=_covers(study.setting.seeds),
         details={
             "target_error": race.target,
             "nets": [
                 {
                     "net": timed.net,
                     "lr": timed.lr,
+                    "lr_at_end": timed.at_end,
                     "epochs": [_finite(epochs) for epochs in timed.epochs],
                     "epochs_by_lr": {f"{lr:g}": _finite(epochs) for lr, epochs in timed.by_lr.items()},
                 }
@@ -90,7 +105,7 @@ def epochs_to(curve: tuple[Sequence[float], Sequence[float]], target: float) -> 
     return inf
 
 
-def error_curve(records: Sequence[Mapping[str, Any]], num_classes: int) -> tuple[list[float], list[float]]:
+def error_curve(records: Sequence[Mapping[str, Any]], num_classes: int) -> Curve:
     """(epochs, errors): chance at 0, then the mean running training error at the middle of every epoch."""
     of_training = (record for record in records if record["split"] == "train")
     middles, errors = [0.0], [1 - 1 / num_classes]
@@ -106,54 +121,77 @@ def _run(net: str, lr: float, seed: int, study: Study) -> Run:
 
 
 def _time(net: str, race: Race, study: Study) -> Timed:
-    curves = {lr: _curve(_run(net, lr, 0, study), study) for lr in race.lrs}
-    by_lr = {lr: epochs_to(curve, race.target) for lr, curve in curves.items()}
-    best = min(race.lrs, key=lambda lr: (by_lr[lr], min(curves[lr][1])))
-    others = [_curve(_run(net, best, seed, study), study) for seed in range(1, study.setting.seeds)]
-    times = (by_lr[best], *(epochs_to(curve, race.target) for curve in others))
-    return Timed(net=net, lr=best, epochs=times, by_lr=by_lr, curve=curves[best])
+    tried = {lr: _curve(_run(net, lr, 0, study), study) for lr in race.lrs}
+    by_lr = {lr: epochs_to(curve, race.target) for lr, curve in tried.items()}
+    best = min(race.lrs, key=lambda lr: (by_lr[lr], min(tried[lr][1])))
+    others = (_curve(_run(net, best, seed, study), study) for seed in range(1, study.setting.seeds))
+    curves = (tried[best], *others)
+    times = tuple(epochs_to(curve, race.target) for curve in curves)
+    return Timed(net=net, lr=best, epochs=times, by_lr=by_lr, curves=curves)
 
 
-def _curve(run: Run, study: Study) -> tuple[list[float], list[float]]:
-    """The curve of a run; of one whose loss was no number any more, as far as it went, and it is not tried again."""
-    folder = folder_of(run, study, study.dataset)
-    if not (folder / _DIVERGED).is_file():
-        try:
-            folder = trained(run, study)
-        except RunError as error:
-            study.observer.say(f"{folder}: {error}; this rate is too high")
-            (folder / _DIVERGED).touch()
+def _curve(run: Run, study: Study) -> Curve:
+    """The curve of a run; of one whose loss was no number any more, as far as it went."""
+    try:
+        folder = trained(run, study)
+    except DivergedError as error:
+        study.observer.say(f"{error}; this rate is too high")
+        folder = folder_of(run, study, study.dataset)
     return error_curve(read_metrics(folder), len(study.dataset.classes))
 
 
-def _ratio(race: Race, fast: Timed, slow: Timed) -> Effect:
-    what = f"epochs to {race.target:.0%} training error, {slow.net} over {fast.net}:"
-    times = [later / sooner for later, sooner in zip(slow.epochs, fast.epochs, strict=True) if sooner < inf]
-    known = [ratio for ratio in times if ratio < inf]
-    if len(known) < len(fast.epochs):
-        return Effect(what=what, unit="times", value=inf, neutral=1.0, published=race.published)
-    if len(known) == 1:
-        return Effect(what=what, unit="times", value=known[0], neutral=1.0, published=race.published)
-    found = over_seeds([log(ratio) for ratio in known])
-    return Effect(
-        what=what,
-        unit="times",
-        value=exp(found.mean),
-        low=exp(found.low),
-        high=exp(found.high),
-        neutral=1.0,
-        published=race.published,
-        detectable=exp(found.detectable),
+def _ratio(race: Race, fast: Timed, slow: Timed) -> tuple[Effect, ...]:
+    """The ratio, or what it is at least where the slower net does not arrive; nothing where the faster one does not.
+
+    Every ratio is its bound or more, so that an interval of bounds has no upper end, and its lower one holds.
+    """
+    if inf in fast.epochs or not all(slow.known_epochs):
+        return ()
+    is_bound = inf in slow.epochs
+    ratios = [log(later / sooner) for later, sooner in zip(slow.known_epochs, fast.epochs, strict=True)]
+    found = over_seeds(ratios) if len(ratios) > 1 else None
+    least = " at least" if is_bound else ""
+    return (
+        Effect(
+            what=f"epochs to {race.target:.0%} training error, {slow.net} over {fast.net}:{least}",
+            unit="times",
+            value=exp(sum(ratios) / len(ratios)),
+            low=exp(found.low) if found else None,
+            high=exp(found.high) if found and not is_bound else None,
+            neutral=1.0,
+            published=race.published,
+            detectable=exp(found.detectable) if found else None,
+        ),
     )
 
 
-def _words(race: Race, study: Study, fast: Timed, slow: Timed, effect: Effect) -> str:
-    if effect.value < inf:
-        return describe_effect(effect)
-    missed = " and ".join(timed.net for timed in (fast, slow) if inf in timed.epochs)
-    words = f"{race.target:.0%} training error was not reached in {study.setting.epochs} epochs by {missed}"
-    longest = max(fast.epochs)
-    return f"{words}, and in {longest:.1f} at most by {fast.net}" if longest < inf else words
+def _missed(race: Race, study: Study, both: Sequence[Timed]) -> list[str]:
+    """Who did not arrive, and when the other one did."""
+    missed = [timed.net for timed in both if inf in timed.epochs]
+    if not missed:
+        return []
+    words = (
+        f"{race.target:.0%} training error was not reached in {study.setting.epochs} epochs by {' and '.join(missed)}"
+    )
+    arrived = [f", and in {max(timed.epochs):.1f} at most by {timed.net}" for timed in both if inf not in timed.epochs]
+    return ["".join([words, *arrived])]
+
+
+def _untuned(both: Sequence[Timed]) -> list[str]:
+    """Whose rate may not be its best."""
+    return [
+        f"the best rate of {timed.net}, {timed.lr:g}, is the {timed.at_end} tried: a better one may lie beyond"
+        for timed in both
+        if timed.at_end
+    ]
+
+
+def _covers(seeds: int) -> str:
+    """What the interval covers."""
+    how = "rates chosen by seed 0; running training errors of the log"
+    if seeds == 1:
+        return f"none: one seed, so that nothing is known of the spread, nor of what would have been seen; {how}"
+    return f"{seeds} seeds, paired; {how}"
 
 
 def _finite(epochs: float) -> float | None:
@@ -161,5 +199,5 @@ def _finite(epochs: float) -> float | None:
 
 
 def _draw(race: Race, both: Sequence[Timed], path: Path) -> None:
-    lines = {f"{timed.net}, rate {timed.lr:g}": timed.curve for timed in both}
+    lines = {f"{timed.net}, rate {timed.lr:g}": timed.curves[0] for timed in both}
     draw_lines(lines, path, labels=("epochs", "training error while it is trained"), level=race.target)

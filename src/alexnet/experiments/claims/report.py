@@ -12,6 +12,7 @@ from alexnet.atomic import write_whole
 from alexnet.errors import InputError
 from alexnet.experiments.claims.claim import Asked, Claim, Study
 from alexnet.experiments.claims.finding import Effect, Finding
+from alexnet.experiments.claims.intervals import scipy_stats
 from alexnet.experiments.claims.study import open_study
 from alexnet.experiments.claims.wording import setting_line
 from alexnet.pictures import new_figure
@@ -19,7 +20,7 @@ from alexnet.train.observer import Observer
 
 Result = Mapping[str, Any]
 KEYS = {"claim", "statement", "source", "published", "author_log", "ours", "verdict"}
-KEYS |= {"setting", "setting_line", "effects", "covers", "picture", "date"}
+KEYS |= {"rule", "setting", "setting_line", "effects", "covers", "picture", "date"}
 
 
 def run_claim(claim: Claim, asked: Asked, observer: Observer) -> dict[str, Any]:
@@ -27,9 +28,10 @@ def run_claim(claim: Claim, asked: Asked, observer: Observer) -> dict[str, Any]:
 
     Raises:
         InputError: the claim cannot be tried as asked.
-        MissingExtraError: matplotlib is not installed, said before the work.
+        MissingExtraError: matplotlib or SciPy is not installed, said before the work.
     """
     new_figure(1, 1)
+    scipy_stats()
     study = open_study(claim, asked, observer)
     try:
         finding = claim.run(study)
@@ -75,6 +77,7 @@ def _result(study: Study, finding: Finding, picture: Path | None) -> dict[str, A
         "author_log": claim.author_log,
         "ours": finding.ours,
         "verdict": finding.verdict,
+        "rule": claim.rule,
         "setting": dict(finding.setting),
         "setting_line": setting_line(finding.setting),
         "effects": [_effect(effect) for effect in finding.effects],

@@ -2,7 +2,7 @@
 
 Claim: the towers communicate in certain layers alone, so that this can be tuned (sec. 3.2). The paper has no number;
     the author's net 150, whose towers meet at fc8 only, errs 1.16 (top-1) and 1.12 points (top-5) more.
-Setting: net 145 against 145+no-talk, same seeds, 90 epochs on ILSVRC-2012; fewer on Tiny ImageNet.
+Setting: net 145 against 145+no-talk, same seeds, 90 epochs on ILSVRC-2012; 9 by its recipe on Tiny ImageNet.
 Run: alexnet claims talk --data DATA
 Report: the differences of held-out errors in points, their 95 % intervals over seeds.
 """

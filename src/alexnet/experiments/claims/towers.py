@@ -2,8 +2,8 @@
 
 Claim: the net on one GPU with half of the kernels in each convolutional layer errs 1.7 points more (top-1) and 1.2
     (top-5) (sec. 3.2). The author's net 145-half keeps conv5 and the dense layers whole, which favours it.
-Setting: net 145 against 145+half, same seeds, 90 epochs on ILSVRC-2012 (the paper: ILSVRC-2010); fewer on Tiny
-    ImageNet.
+Setting: net 145 against 145+half, same seeds, 90 epochs on ILSVRC-2012 (the paper: ILSVRC-2010); 9 by
+    its recipe on Tiny ImageNet.
 Run: alexnet claims towers --data DATA
 Report: the differences of held-out errors in points, their 95 % intervals over seeds.
 """

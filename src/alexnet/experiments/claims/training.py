@@ -2,18 +2,23 @@
 
 A run folder is called after everything that decides what comes out, so that the net as published, say, is trained once
 for all ablations. Of a finished run the last weights and the log are kept, not the checkpoint nor the best weights: to
-compare runs by weights chosen on the images that they are then measured on would flatter them.
+compare runs by weights chosen on the images that they are then measured on would flatter them. How a run ended is kept
+with the machine that it ended on, which need not be the one that asks.
 """
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from alexnet.atomic import write_whole
 from alexnet.data.splits import DataSet
-from alexnet.errors import InputError
+from alexnet.errors import DivergedError, InputError
 from alexnet.experiments.claims.claim import Study
+from alexnet.experiments.claims.machine import describe_machine, precision_of
 from alexnet.weights.catalog import RUN_FILE
 
-FINISHED, LAST = "finished", "last.safetensors"
+FINISHED, DIVERGED, LAST = "finished", "diverged", "last.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,8 @@ def folder_of(run: Run, study: Study, dataset: DataSet) -> Path:
     words += [f"batch-{run.batch_size}"] if run.batch_size else []
     words += [f"lr-{run.lr:g}"] if run.lr is not None else []
     words += [f"from-{Path(run.weights).parent.name}"] if run.weights else []
-    return study.asked.runs / dataset.name / "_".join([*words, f"seed-{run.seed}"])
+    words += [precision_of(study.asked.device), f"seed-{run.seed}"]
+    return study.asked.runs / dataset.name / "_".join(words)
 
 
 def trained(run: Run, study: Study, dataset: DataSet | None = None) -> Path:
@@ -45,22 +51,53 @@ def trained(run: Run, study: Study, dataset: DataSet | None = None) -> Path:
 
     Raises:
         InputError: a run that was stopped, and the study does not resume; a run on other data of the same name.
-        RunError: the loss is not a number.
+        DivergedError: the loss is no number any more, now or when it was tried before.
+        RunError: it failed otherwise, and may not the next time.
         KeyboardInterrupt: Ctrl-C; finished runs are kept, and the one in hand can be resumed.
     """
     data = dataset or study.dataset
     folder = folder_of(run, study, data)
-    if (folder / FINISHED).is_file():
+    if _end_of(folder):
         _check_same_data(folder, data)
+        if (folder / DIVERGED).is_file():
+            raise DivergedError(f"{folder} diverged when it was tried; delete it to try again")
         return folder
     begun = (folder / RUN_FILE).is_file()
     if begun and not study.asked.resume:
         raise InputError(f"{folder} holds a run that was stopped; go on with --resume, or delete it to begin anew")
-    _train(run, study, data, folder, resume=begun)
-    (folder / FINISHED).touch()
+    try:
+        _train(run, study, data, folder, resume=begun)
+    except DivergedError:
+        _end(folder, DIVERGED, study)
+        raise
+    _end(folder, FINISHED, study)
     for name in ("checkpoint.pt", "best.safetensors"):
         (folder / name).unlink(missing_ok=True)
     return folder
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """What there is to say of a run that has ended: recipe, batch_size, precision, machine, and the digest of the data;
+    plain JSON.
+    """
+    kept = json.loads((folder / RUN_FILE).read_text("utf-8"))
+    end = _end_of(folder)
+    assert end is not None
+    return {
+        **{name: kept["options"][name] for name in ("recipe", "batch_size", "precision")},
+        "machine": kept["machine"] | json.loads(end.read_text("utf-8")),
+        "data": kept["data"]["digest"],
+    }
+
+
+def _end_of(folder: Path) -> Path | None:
+    """The file that says how the run ended."""
+    return next((folder / name for name in (FINISHED, DIVERGED) if (folder / name).is_file()), None)
+
+
+def _end(folder: Path, name: str, study: Study) -> None:
+    with write_whole(folder / name) as temporary:
+        temporary.write_text(json.dumps(describe_machine(study.asked.device)), encoding="utf-8")
 
 
 def _check_same_data(folder: Path, dataset: DataSet) -> None:
@@ -75,8 +112,12 @@ def _train(run: Run, study: Study, dataset: DataSet, folder: Path, *, resume: bo
     from alexnet.train.run import train
 
     asked = study.asked
-    data = asked.data if dataset is study.dataset else dataset.name
-    options = RunOptions(data=data, limit_train_batches=asked.limit_train_batches, **asdict(run))
+    options = RunOptions(
+        data=asked.data if dataset is study.dataset else dataset.name,
+        limit_train_batches=asked.limit_train_batches,
+        precision=precision_of(asked.device),
+        **asdict(run),
+    )
     train(
         options,
         study.observer,

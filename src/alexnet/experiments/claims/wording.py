@@ -1,14 +1,11 @@
 """What a trial found, in words, and the setting without which its numbers would mean nothing."""
 
-import json
-import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from alexnet.experiments.claims.claim import Study
 from alexnet.experiments.claims.finding import Effect
-from alexnet.weights.catalog import RUN_FILE
+from alexnet.experiments.claims.machine import describe_machine
 
 _FORMATS = {"points": "{:+.2f}", "times": "{:.2f}", "share": "{:+.3f}"}
 _UNITS = {"points": " points", "times": " times", "share": ""}
@@ -23,29 +20,35 @@ def describe_effect(effect: Effect) -> str:
     """`without LRN: top-1 +1.31 points (+0.42 to +2.20; 1.3 would be seen in 80 % of such trials)`."""
     number = _FORMATS[effect.unit].format
     more = []
-    if effect.low is not None and effect.high is not None:
-        more.append(f"{number(effect.low)} to {number(effect.high)}")
+    if effect.low is not None:
+        more.append(
+            f"{number(effect.low)} to {number(effect.high)}"
+            if effect.high is not None
+            else f"above {number(effect.low)}"
+        )
     if effect.detectable is not None:
         more.append(f"{effect.detectable:.2g} would be seen in 80 % of such trials")
     inside = f" ({'; '.join(more)})" if more else ""
     return f"{effect.what} {number(effect.value)}{_UNITS[effect.unit]}{inside}"
 
 
-def describe_training(study: Study, folder: Path, **more: Any) -> dict[str, Any]:
-    """The setting of runs such as the one in `folder`, as plain JSON."""
-    kept = json.loads((folder / RUN_FILE).read_text("utf-8"))
-    options, setting = kept["options"], study.setting
+def describe_training(study: Study, runs: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
+    """The setting of runs, as plain JSON; of each what `facts_of` its folder says, all but the machine alike."""
+    first, setting = runs[0], study.setting
     return {
         **describe_data(study),
         **more,
-        "recipe": options["recipe"],
+        **{name: first[name] for name in ("recipe", "batch_size", "precision")},
         "epochs": setting.epochs,
-        "batch_size": options["batch_size"],
-        "precision": options["precision"],
         "seeds": setting.seeds,
         "limit_train_batches": study.asked.limit_train_batches,
-        "machine": kept["machine"] | {"processor": _processor(kept["machine"]["device"])},
+        "machine": first["machine"] | {name: _all_of(name, runs) for name in ("device", "processor")},
     }
+
+
+def _all_of(name: str, runs: Sequence[Mapping[str, Any]]) -> str:
+    """The runs of one trial may come from several machines."""
+    return " and ".join(dict.fromkeys(str(run["machine"][name]) for run in runs))
 
 
 def describe_data(study: Study) -> dict[str, Any]:
@@ -60,42 +63,43 @@ def describe_data(study: Study) -> dict[str, Any]:
 
 
 def describe_weights(study: Study, **more: Any) -> dict[str, Any]:
-    """The setting of a look at weights that are there already, as plain JSON."""
-    return {**describe_data(study), "weights": list(study.asked.weights), **more, "machine": describe_machine()}
+    """The setting of a look at what trained weights make of images, as plain JSON."""
+    asked = study.asked
+    return {
+        **describe_data(study),
+        "weights": list(asked.weights),
+        **more,
+        "machine": describe_machine(asked.device),
+    }
 
 
 def setting_line(setting: Mapping[str, Any]) -> str:
     """A setting in one line."""
-    words = [f"{setting['data']} {setting['split']}, {setting['images']:,} images, {setting['views']} view"]
-    machine = setting["machine"]
+    words = []
+    if "images" in setting:
+        words.append(f"{setting['data']} {setting['split']}, {setting['images']:,} images, {setting['views']} view")
     if "net" in setting:
-        words.append(f"{setting['net']}, recipe {setting['recipe']}, {_count(setting['epochs'], 'epoch')}")
-        if limit := setting.get("limit_train_batches"):
-            words.append(f"only {_count(limit, 'step')} an epoch")
-        words.append(f"{_count(setting['seeds'], 'seed')}, {setting['precision']} on {machine['device']}")
+        words += _training_words(setting)
     if "weights" in setting:
         words.append(f"weights {', '.join(setting['weights'])}")
-    return "; ".join([*words, machine["processor"]])
+    return "; ".join([*words, setting["machine"]["processor"]])
+
+
+def _training_words(setting: Mapping[str, Any]) -> list[str]:
+    words = [f"{setting['net']}, recipe {setting['recipe']}, {_duration(setting)}"]
+    if limit := setting.get("limit_train_batches"):
+        words.append(f"only {_count(limit, 'step')} an epoch")
+    return [*words, f"{_count(setting['seeds'], 'seed')}, {setting['precision']} on {setting['machine']['device']}"]
+
+
+def _duration(setting: Mapping[str, Any]) -> str:
+    if "steps" in setting:
+        return f"the first {_count(setting['steps'], 'step')} on {setting['data']}"
+    epochs = _count(setting["epochs"], "epoch")
+    if "child_epochs" in setting:
+        return f"{epochs} of the parent, {setting['child_epochs']} of the children"
+    return epochs
 
 
 def _count(number: int, what: str) -> str:
     return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
-def describe_machine() -> dict[str, Any]:
-    """This machine, where no run says on what it ran."""
-    return {"python": platform.python_version(), "processor": _processor("cpu")}
-
-
-def _processor(device: str) -> str:
-    """The GPU, else the processor, as its maker calls it."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.get_device_name()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
