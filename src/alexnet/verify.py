@@ -70,7 +70,7 @@ def _stored_logits(weights: Weights, where: str | Path) -> NDArray[np.float32]:
     logits = (weights.probe or {}).get("logits")
     if logits is None:
         raise WeightsError(
-            f"{where}: it has no probe, like int8 files and those of other programs; verify what it was made from"
+            f"{where}: saved without a probe, as int8 and other programs' files are; verify what it was made from"
         )
     stored = np.asarray(logits, np.float32)
     if stored.shape != (weights.spec.num_classes,):

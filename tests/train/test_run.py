@@ -108,6 +108,17 @@ def test_a_run_whose_images_grow_goes_on_to_the_same_weights(begin: Begin, watch
         assert all(np.array_equal(ours[key], theirs[key]) for key in theirs)
 
 
+def test_classes_with_hardly_an_image_are_named(begin: Begin, tmp_path: Path, photos: Path, watching) -> None:
+    few = shutil.copytree(photos, tmp_path / "few")
+    first = min(few.iterdir())
+    for image in sorted(first.iterdir())[1:]:
+        image.unlink()
+    observer = watching()
+    begin("run", observer, data=str(few))
+    [line] = [line for line in observer.news if "fewer than" in line]
+    assert line.startswith(f"1 class with fewer than 5 images to train on: {first.name} (1); ")
+
+
 def test_data_without_a_name_is_trained_on_and_needed_again_to_go_on(photos: Path, watching, tmp_path: Path) -> None:
     whole = open_data(photos)
     part = subset(whole, [0, 2])

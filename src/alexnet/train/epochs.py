@@ -18,11 +18,12 @@ from alexnet.train.events import EventLog
 from alexnet.train.log import MetricsLog, read_metrics
 from alexnet.train.loop import train_epoch
 from alexnet.train.observer import Advance, Observer
-from alexnet.train.plan import Plan
+from alexnet.train.plan import FEW_IMAGES, Plan
 from alexnet.train.saver import Saver
 from alexnet.train.stop import Stopped, StopRequest
 
 CURVES = "curves.png"
+NUM_SHOWN = 3  # names of classes in a line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,10 +174,20 @@ class Epochs:
             f"{plan.spec.name} by recipe {plan.recipe.name} on {len(plan.loader.split):,} images of "
             f"{plan.spec.num_classes} classes: {length}, {machine['device']} {machine['dtype']}, into {self.folder}"
         )
+        self._say_which_are_few()
         split = plan.measured_split
         held_out = f"{len(plan.dataset.split(split)):,} images of the {split} split" if split else "nothing is held out"
         self.observer.say(f"errors: {held_out}" + ("" if split else ", so no error will be measured"))
 
+    def _say_which_are_few(self) -> None:
+        few = [f"{name} ({count})" for name, count in self.plan.few_images.items()]
+        if few:
+            shown = ", ".join(few[:NUM_SHOWN]) + (", ..." if len(few) > NUM_SHOWN else "")
+            self.observer.say(
+                f"{_count(len(few), 'class')} with fewer than {FEW_IMAGES} images to train on: {shown}; "
+                "they will hardly be learned, add images (20 each are a start)"
+            )
+
 
 def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+    return f"{number:,} {what}" + ("" if number == 1 else "es" if what.endswith("s") else "s")

@@ -61,6 +61,13 @@ class Plan:
         """Where errors are measured during training: val, else test (which then chooses nothing), else nowhere."""
         return self.dataset.held_out
 
+    @property
+    def few_images(self) -> dict[str, int]:
+        """The classes of which the net will see next to nothing, with how many training images they have."""
+        counts = np.bincount(self.dataset.split("train").labels, minlength=len(self.dataset.classes)).tolist()
+        named = zip(self.dataset.classes, counts, strict=True)
+        return {info.name: count for info, count in named if count < FEW_IMAGES}
+
     def describe(self) -> dict[str, Any]:
         """What the options came to, and on what the run began, as plain JSON."""
         return {
@@ -106,7 +113,6 @@ def make_plan(
     taken_over = _known_classes(parent, dataset.classes) if parent else None
     recipe = _recipe(options, spec.name, is_new=taken_over is None)
     _check_splits(dataset, recipe)
-    _say_which_are_few(dataset, observer)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = _net(spec, parent, taken_over, seed, observer)
     damaged = DamagedImages(len(dataset.split("train")), observer.say)
@@ -134,18 +140,6 @@ def make_plan(
         trainer=trainer,
         steps_per_epoch=steps_per_epoch,
     )
-
-
-def _say_which_are_few(dataset: DataSet, observer: Observer) -> None:
-    """Name the classes of which the net will see next to nothing."""
-    counts = np.bincount(dataset.split("train").labels, minlength=len(dataset.classes))
-    few = [f"{info.name} ({count})" for info, count in zip(dataset.classes, counts, strict=True) if count < FEW_IMAGES]
-    if few:
-        shown = ", ".join(few[:3]) + (" ..." if len(few) > 3 else "")
-        observer.say(
-            f"{len(few)} of {len(counts)} classes have fewer than {FEW_IMAGES} images to train on: {shown}; "
-            "they will hardly be learned, add images (20 a class are a start)"
-        )
 
 
 def _with_parent(options: RunOptions) -> RunOptions:
