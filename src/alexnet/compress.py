@@ -18,7 +18,7 @@ from alexnet.atomic import check_folder
 from alexnet.data.damaged import DamagedImages
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet
-from alexnet.errors import DataError, InputError
+from alexnet.errors import InputError
 from alexnet.evaluate import Evaluation, evaluate
 from alexnet.predict import load
 from alexnet.recipes import SharedValues
@@ -30,7 +30,7 @@ from alexnet.train.sharing import centres_of, most_values, nearest
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, make_probe
 from alexnet.weights.catalog import RUN_FILE
-from alexnet.weights.classes import match_classes
+from alexnet.weights.classes import find_classes
 from alexnet.weights.files import save_packed, write_metadata
 from alexnet.weights.packed import Coded, is_coded, pack_image, unpack_image
 from alexnet.weights.probe import with_errors
@@ -175,11 +175,8 @@ class _Judge:
     """
 
     def __init__(self, original: Weights, dataset: DataSet, workers: int, observer: Observer) -> None:
-        try:
-            same = len(match_classes(dataset.classes, original.classes)) == len(original.classes)
-        except DataError:
-            same = False
-        if not same:
+        known = find_classes(dataset.classes, original.classes)
+        if known is None or len(known) != len(original.classes):
             raise InputError(f"{dataset.name} has not the classes of the weights; train on what they were trained on")
         self.dataset, self._workers, self._observer = dataset, workers, observer
         self._originals: list[str] = []

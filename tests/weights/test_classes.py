@@ -2,7 +2,7 @@ import pytest
 
 from alexnet.data.splits import ClassInfo, unnamed_classes
 from alexnet.errors import DataError
-from alexnet.weights.classes import match_classes
+from alexnet.weights.classes import find_classes, match_classes
 
 
 def classes(*names: str, wnids: tuple[str | None, ...] = ()) -> tuple[ClassInfo, ...]:
@@ -52,3 +52,11 @@ def test_an_error_names_a_few_of_the_unmatched() -> None:
 def test_two_classes_that_would_become_one_are_refused() -> None:
     with pytest.raises(DataError, match="'CAT' and 'cat' are both 'cat'"):
         match_classes(classes("CAT", "cat"), classes("cat", "dog"))
+
+
+def test_classes_that_are_not_all_known_are_none() -> None:
+    known = classes("cat", "dog", "fox")
+    found = find_classes(classes("dog", "cat"), known)
+    assert found is not None
+    assert found.tolist() == [1, 0]
+    assert find_classes(classes("dog", "cow"), known) is None

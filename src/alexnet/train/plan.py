@@ -1,7 +1,6 @@
 """Net, recipe and data set put together: everything a run needs to know before its first step."""
 
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from alexnet.arch import find
 from alexnet.arch.spec import Spec
 from alexnet.data.damaged import DamagedImages
 from alexnet.data.loader import LoaderOptions, TrainLoader
-from alexnet.data.splits import ClassInfo, DataSet
+from alexnet.data.splits import DataSet
 from alexnet.defaults import DEFAULT_WEIGHTS, NET_OF_DATA
 from alexnet.errors import DataError, InputError
 from alexnet.nn import InputLayer, Net, build
@@ -28,7 +27,7 @@ from alexnet.train.on_device import Batches, DeviceLoader
 from alexnet.train.options import RunOptions
 from alexnet.train.schedule import crops_by_epoch
 from alexnet.weights import Weights, find_weights
-from alexnet.weights.classes import match_classes
+from alexnet.weights.classes import find_classes
 
 FEW_IMAGES = 5  # of a class. Ours: with fewer, what is held out of them says nothing either
 
@@ -110,7 +109,7 @@ def make_plan(
     options = options if beginning else _with_parent(options)
     parent = find_weights(options.weights) if options.weights and not beginning else None
     spec = beginning.spec if beginning else _spec(options, parent, len(dataset.classes))
-    taken_over = _known_classes(parent, dataset.classes) if parent else None
+    taken_over = find_classes(dataset.classes, parent.classes) if parent else None
     recipe = _recipe(options, spec.name, is_new=taken_over is None)
     _check_splits(dataset, recipe)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
@@ -201,14 +200,6 @@ def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec
     if options.net not in (None, parent.spec.name):
         raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {options.net}; leave --net out")
     return parent.spec.with_classes(num_classes)
-
-
-def _known_classes(parent: Weights, classes: Sequence[ClassInfo]) -> NDArray[np.int64] | None:
-    """Where the data's classes are among the parent's; None if not all of them are."""
-    try:
-        return match_classes(classes, parent.classes)
-    except DataError:
-        return None
 
 
 def _net(spec: Spec, parent: Weights | None, known: NDArray[np.int64] | None, seed: int, observer: Observer) -> Net:

@@ -40,6 +40,14 @@ def match_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> ND
     )
 
 
+def find_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> NDArray[np.int64] | None:
+    """`match_classes`, or None where not all of the `wanted` are known."""
+    try:
+        return match_classes(wanted, known)
+    except DataError:
+        return None
+
+
 def _refuse_shared(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo], indices: NDArray[np.int64]) -> None:
     first: dict[int, str] = {}
     for info, index in zip(wanted, indices.tolist(), strict=True):

@@ -1,6 +1,6 @@
 """Right or wrong, image by image: what paired comparisons are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from alexnet.experiments.claims.claim import Study
 from alexnet.experiments.claims.training import LAST
 from alexnet.metrics import topk_credit
 from alexnet.predict import Classifier, load
-from alexnet.preprocess import Views
+from alexnet.preprocess import Preprocessing, Views
 from alexnet.weights.classes import match_classes
 
 TRAINING_IMAGES = 10_000  # ours: a training error of so many is sure to half a point
@@ -79,23 +79,35 @@ def wrong_answers(
     """
     first = classifiers[0]
     index_of_label = match_classes(classes, first.classes)
+    found = []
+    for canvases, labels, sound in watched_batches(split, first.preprocessing, study, f"{views} views", indices):
+        probs = np.mean([each.probabilities(canvases, views) for each in classifiers], axis=0)
+        truths = index_of_label[labels]
+        found.append((sound, *(1 - topk_credit(probs, truths, k) for k in (1, 5))))
+    places, top1, top5 = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Wrong(indices=places, top1=top1, top5=top5)
+
+
+def watched_batches(
+    split: Split, preprocessing: Preprocessing, study: Study, what: str, indices: NDArray[np.int64] | None = None
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]]:
+    """`eval_batches` of `split` (all, or the images at `indices`), told to the study's observer as `what`.
+
+    Raises:
+        DataError: too many damaged images.
+    """
     batches = eval_batches(
         split,
         batch_size=BATCH_SIZE,
-        preprocessing=first.preprocessing,
+        preprocessing=preprocessing,
         workers=study.asked.workers,
         indices=indices,
         on_damaged=DamagedImages(len(split), study.observer.say),
     )
-    found = []
-    with study.observer.progress(f"{views} views", len(split if indices is None else indices), "images") as advance:
-        for canvases, labels, sound in batches:
-            probs = np.mean([each.probabilities(canvases, views) for each in classifiers], axis=0)
-            truths = index_of_label[labels]
-            found.append((sound, *(1 - topk_credit(probs, truths, k) for k in (1, 5))))
-            advance(len(sound))
-    places, top1, top5 = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Wrong(indices=places, top1=top1, top5=top5)
+    with study.observer.progress(what, len(split if indices is None else indices), "images") as advance:
+        for batch in batches:
+            yield batch
+            advance(len(batch[-1]))
 
 
 def evenly(count: int, most: int) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from alexnet.experiments.claims.answers import Answers, answers_of
 from alexnet.experiments.claims.claim import Study
 from alexnet.experiments.claims.drawing import draw_effects
-from alexnet.experiments.claims.finding import Effect, Finding, joint_verdict
+from alexnet.experiments.claims.finding import Effect, Finding, in_points, joint_verdict
 from alexnet.experiments.claims.intervals import over_images, over_seeds
 from alexnet.experiments.claims.training import Run, facts_of, trained
 from alexnet.experiments.claims.wording import describe_effects, describe_training
@@ -116,15 +116,7 @@ def measure_effect(
                 for sign, split, key in MEASURES[measure]
             ]
         )
-    return Effect(
-        what=what,
-        unit="points",
-        value=found.mean,
-        low=found.low,
-        high=found.high,
-        published=published,
-        detectable=found.detectable,
-    )
+    return in_points(what, found, published)
 
 
 def _part(answers: Answers, split: Literal["held_out", "train"], key: Literal["top1", "top5"]) -> NDArray[np.float64]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from alexnet.experiments.claims.intervals import Interval
+
 Verdict = Literal["as published", "opposite", "cannot tell"]
 
 
@@ -35,6 +37,19 @@ class Effect:
         if self.high is not None and self.high < self.neutral:
             return "opposite"
         return "cannot tell"
+
+
+def in_points(what: str, found: Interval, published: float | None = None) -> Effect:
+    """The effect that an interval in percentage points stands for."""
+    return Effect(
+        what=what,
+        unit="points",
+        value=found.mean,
+        low=found.low,
+        high=found.high,
+        published=published,
+        detectable=found.detectable,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

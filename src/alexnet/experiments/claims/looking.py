@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from alexnet.experiments.claims.answers import Wrong, wrong_answers
 from alexnet.experiments.claims.claim import Study
-from alexnet.experiments.claims.finding import Effect
+from alexnet.experiments.claims.finding import Effect, in_points
 from alexnet.experiments.claims.intervals import over_images
 from alexnet.metrics import MIN_CLASSES_FOR_TOP5
 from alexnet.predict import Classifier, load
@@ -43,13 +43,4 @@ def fewer_errors(
 
 def image_effect(what: str, differences: NDArray[np.float64], published: float | None = None) -> Effect:
     """The mean of differences in points, one an image (N,), with its interval over the images."""
-    found = over_images([differences])
-    return Effect(
-        what=what,
-        unit="points",
-        value=found.mean,
-        low=found.low,
-        high=found.high,
-        published=published,
-        detectable=found.detectable,
-    )
+    return in_points(what, over_images([differences]), published)

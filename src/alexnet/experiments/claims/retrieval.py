@@ -8,11 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alexnet.arch.spec import Fc, Spec
-from alexnet.data.damaged import DamagedImages
-from alexnet.data.loader import eval_batches
 from alexnet.data.splits import Split
 from alexnet.errors import InputError
-from alexnet.experiments.claims.answers import BATCH_SIZE, evenly
+from alexnet.experiments.claims.answers import evenly, watched_batches
 from alexnet.experiments.claims.claim import Study
 from alexnet.predict import Classifier
 from alexnet.preprocess import extract_views
@@ -54,21 +52,11 @@ def describe_images(classifier: Classifier, split: Split, most: int, study: Stud
     """
     layer = hidden_layer(classifier.weights.spec)
     chosen = evenly(len(split), most)
-    batches = eval_batches(
-        split,
-        batch_size=BATCH_SIZE,
-        preprocessing=classifier.preprocessing,
-        workers=study.asked.workers,
-        indices=chosen,
-        on_damaged=DamagedImages(len(split), study.observer.say),
-    )
-    found = []
-    with study.observer.progress(f"{layer} and pixels", len(chosen), "images") as advance:
-        for canvases, labels, sound in batches:
-            crops = extract_views(canvases, classifier.preprocessing.crop, "center")[0]
-            features = classifier.engine.features(crops, [layer])[layer].reshape(len(crops), -1)
-            found.append((labels, sound, features, _thumbnails(crops)))
-            advance(len(sound))
+    preprocessing, found = classifier.preprocessing, []
+    for canvases, labels, sound in watched_batches(split, preprocessing, study, f"{layer} and pixels", chosen):
+        crops = extract_views(canvases, preprocessing.crop, "center")[0]
+        features = classifier.engine.features(crops, [layer])[layer].reshape(len(crops), -1)
+        found.append((labels, sound, features, _thumbnails(crops)))
     labels, indices, features, pixels = (np.concatenate(parts) for parts in zip(*found, strict=True))
     vectors = {
         "features": features,
