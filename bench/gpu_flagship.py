@@ -19,6 +19,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
+
+from alexnet.atomic import write_whole
 
 CLAIMS = ("lrn", "overlap", "towers", "talk", "dropout", "pca-colour", "crops-flips", "middle-layers", "weight-decay")
 SEEDS = {"every-run": ("--seeds", "6")}  # fewer can prove nothing
@@ -67,10 +70,11 @@ def run_folder(data: str) -> Path:
     return Path("runs") / f"flagship-{Path(data).name}"
 
 
-def run(step: Step, until: float) -> str:
-    """What came of it: its last line, or why there is none."""
+def run(step: Step, out: Path, until: float) -> str:
+    """What came of it, in a line, or why nothing did; its JSON, where it prints one, is kept in `out`."""
+    kept = out / f"{step.name.replace(',', '').replace(' ', '-')}.json"
     if step.done and step.done.exists():
-        return "done before"
+        return in_a_line(json.loads(kept.read_text("utf-8"))) if kept.exists() else "done before"
     left = until - monotonic() - SECONDS_TO_SAVE
     if left <= 0:
         return "left: no time"
@@ -84,8 +88,27 @@ def run(step: Step, until: float) -> str:
             process.send_signal(signal.SIGINT)
             process.communicate()
             return "left: stopped, can be resumed"
-    lines = shown.strip().splitlines()
-    return lines[-1] if process.returncode == 0 and lines else f"exit {process.returncode}"
+    if process.returncode:
+        return f"exit {process.returncode}"
+    if "--json" not in step.words:
+        return shown.strip()
+    found = json.loads(shown)
+    with write_whole(kept) as temporary:
+        temporary.write_text(shown, encoding="utf-8")
+    return in_a_line(found)
+
+
+def in_a_line(found: dict[str, Any]) -> str:
+    """What a command's JSON comes to: a claim's finding, the stages of a small file, or errors."""
+    if "ours" in found:
+        return f"{found['ours']} [{found['verdict']}]"
+    if "stages" in found:
+        return "; ".join(f"{each['name']} {each['bytes'] / 1e6:.2f} MB {_errors(each)}" for each in found["stages"])
+    return f"{_errors(found)}, {found['views']} view, {found['images']:,} images"
+
+
+def _errors(found: dict[str, Any]) -> str:
+    return " / ".join(f"{found[key]:.2%}" for key in ("top1_error", "top5_error") if found[key] is not None)
 
 
 def keep(data: str, out: Path) -> None:
@@ -114,11 +137,11 @@ def main() -> None:
     epochs, mib = (2, 0.2) if asked.quick else (asked.epochs, asked.mib)
     table = []
     for step in steps(asked.data, asked.out, quick=asked.quick, epochs=epochs, mib=mib):
-        table.append((step.name, run(step, until)))
+        table.append((step.name, run(step, asked.out, until)))
         keep(asked.data, asked.out)
     (asked.out / "table.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
     for name, what in table:
-        print(f"{name:22} {what[:200]}")
+        print(f"{name:22} {what}")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,9 @@ def test_work_that_was_stopped_goes_on(digits_run: Path, tmp_path: Path, monkeyp
         patch.setattr(module, "_write", stop)
         with pytest.raises(KeyboardInterrupt):
             compress(digits_run, path, asked, observer=Silent())
-    assert (tmp_path / "small.safetensors.runs/shared/last.safetensors").exists()
+    runs = [path.with_name("small.safetensors.runs") / name for name in ("pruned", "shared")]
+    assert all((run / "last.safetensors").exists() for run in runs)
+    assert [json.loads((run / "run.json").read_text())["options"]["seed"] for run in runs] == [0, 1]
     with pytest.raises(InputError):
         compress(digits_run, path, asked, observer=Silent())
     assert compress(digits_run, path, asked, resume=True, observer=Silent()) == whole

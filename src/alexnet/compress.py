@@ -116,10 +116,11 @@ def compress(
     stages = [_stage("original", _float32_bytes(original), judge(original, "original"))]
     folder = destination.with_name(destination.name + RUNS)
     run, sharing = partial(_train, options, observer, resume), max(1, round(SHARING_PART * options.epochs))
-    pruned = run(source, folder / "pruned", max(1, options.epochs - sharing), prune_to=size)
+    pruned = run(source, folder / "pruned", max(1, options.epochs - sharing), options.seed, prune_to=size)
     size = _num_left(pruned) * (_PLACE_BITS + _FLOAT_BITS) // 8
     stages.append(_stage("pruned", size, judge(pruned, "pruned")))
-    shared = run(folder / "pruned", folder / "shared", sharing, share_values=True)
+    # Another seed: the run would else begin with the very images that the first began with.
+    shared = run(folder / "pruned", folder / "shared", sharing, options.seed + 1, share_values=True)
     size = round(_num_left(shared) * (_PLACE_BITS + log2(SharedValues().fc)) / 8)
     stages.append(_stage("shared", size, judge(shared, "shared")))
     done = _write(replace(shared, licence=licence), destination, stages, judge)
@@ -215,6 +216,7 @@ def _train(
     source: str | Path,
     folder: Path,
     epochs: int,
+    seed: int,
     *,
     prune_to: int | None = None,
     share_values: bool | None = None,
@@ -226,7 +228,7 @@ def _train(
             weights=str(source),
             epochs=epochs,
             batch_size=options.batch_size,
-            seed=options.seed,
+            seed=seed,
             precision=options.precision,
             limit_train_batches=options.limit_train_batches,
             prune_to=prune_to,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DOTS_PER_INCH = 120
 _LONGEST_NAME = 28  # characters that fit the place of a picture
+_WIDEST_LABEL = 26  # characters of a class name over a picture
 RIGHT, WRONG = "#1a7f37", "#cf222e"
 
 
@@ -73,7 +74,7 @@ def draw_predictions(
     path: Path,
     columns: int = 6,
 ) -> None:
-    """Images with their most probable classes as bars, the true one in green, another first one in red (figure 4).
+    """Images with their most probable classes on bars, the true one in green, another first one in red (figure 4).
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -84,14 +85,16 @@ def draw_predictions(
     for place, (image, ranked, truth) in enumerate(zip(images, answers, truths, strict=True)):
         picture = figure.add_subplot(2 * rows, columns, 2 * columns * (place // columns) + place % columns + 1)
         picture.imshow(image, interpolation="nearest")
-        picture.set_title(truth, fontsize=9, color=RIGHT if ranked[0].label == truth else WRONG)
+        color = RIGHT if ranked[0].label == truth else WRONG
+        picture.set_title(_short(truth), fontsize=8, color=color, parse_math=False)
         picture.axis("off")
         bars = figure.add_subplot(2 * rows, columns, 2 * columns * (place // columns) + columns + place % columns + 1)
         names = [answer.label for answer in ranked]
         colors = [RIGHT if name == truth else WRONG if name == names[0] else "lightgrey" for name in names]
-        bars.barh(range(len(names)), [answer.probability for answer in ranked], color=colors)
-        bars.set(xlim=(0, 1), xticks=[])
-        bars.set_yticks(range(len(names)), names, fontsize=7)
+        bars.barh(range(len(names)), [answer.probability for answer in ranked], color=colors, alpha=0.6)
+        for index, name in enumerate(names):
+            bars.text(0.02, index, _short(name), fontsize=7, va="center", parse_math=False)
+        bars.set(xlim=(0, 1), xticks=[], yticks=[])
         bars.invert_yaxis()
         bars.spines[["top", "right", "bottom"]].set_visible(False)
     save_figure(figure, path)
@@ -118,6 +121,12 @@ def draw_similar(image: Image, found: Sequence[tuple[Image | None, Neighbour]], 
         axes.set_title(_drawable(caption), fontsize=8, parse_math=False)
         axes.axis("off")
     save_figure(figure, path)
+
+
+def _short(label: str) -> str:
+    """The first name of a class, drawable, and cut where it is wider than a picture."""
+    first = _drawable(label.split(",")[0])
+    return first if len(first) <= _WIDEST_LABEL else f"{first[: _WIDEST_LABEL - 3]}..."
 
 
 def _drawable(text: str) -> str:

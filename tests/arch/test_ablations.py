@@ -31,6 +31,7 @@ DEFINED = {
     "cifar-13pct": {"tanh"},
     "cifar-11pct": {"no-lrn", "tanh"},
     "cifar-relu": {"tanh", "without-conv3"},
+    "cifar-towers": {"no-lrn", "ungrouped", "tanh", "without-conv3"},
     "digits": {"no-lrn", "ungrouped", "tanh", "no-dropout", "without-conv3"},
 }
 PAIRS = [(net, ablation) for net in NETS for ablation in ABLATIONS]

@@ -3,7 +3,7 @@ import pytest
 from alexnet.arch import find
 from alexnet.arch.cifar import SMALL_NETS
 from alexnet.arch.shapes import measure, total_params
-from alexnet.arch.spec import AvgPool, Dropout, Lrn, MaxPool, Pool, SameMapNorm, Weighted
+from alexnet.arch.spec import AvgPool, Conv, Dropout, Lrn, MaxPool, Pool, SameMapNorm, Weighted
 
 # Facts, section 2.5; digits is ours: 2,432 + 9,280 + 36,928 + 131,200 + 1,290.
 PARAMS = {
@@ -11,6 +11,7 @@ PARAMS = {
     "cifar-18pct": 89_578,
     "cifar-13pct": 1_901_386,
     "cifar-relu": 89_578,
+    "cifar-towers": 4_864 + 51_264 + 102_464 + 10_250,
     "digits": 181_130,
 }
 
@@ -38,6 +39,7 @@ def test_the_net_with_norms_differs_from_its_sibling_by_more_than_norms():
         ("cifar-13pct", [16, 8]),
         ("cifar-11pct", [12, 6]),
         ("cifar-relu", [16, 8, 4]),
+        ("cifar-towers", [16, 8, 4]),
         ("digits", [8, 4]),
     ],
 )
@@ -81,6 +83,13 @@ def test_small_images_are_averaged_above_the_first_pool_where_the_source_does():
     kinds = {spec.name: [type(row) for row in spec.rows if isinstance(row, Pool)] for spec in SMALL_NETS}
     assert kinds["cifar-80sec"] == kinds["cifar-18pct"] == kinds["cifar-relu"] == [MaxPool, AvgPool, AvgPool]
     assert kinds["cifar-13pct"] == kinds["cifar-11pct"] == [MaxPool, MaxPool]
+
+
+def test_two_small_towers_meet_at_conv3():
+    convs = [row for row in find("cifar-towers").rows if isinstance(row, Conv)]
+    assert [(row.out_channels, row.groups) for row in convs] == [(64, 1), (64, 2), (64, 1)]
+    others = [[row for row in find(net).rows if not isinstance(row, Conv)] for net in ("cifar-towers", "cifar-18pct")]
+    assert others[0] == others[1]
 
 
 def test_digits_has_every_idea_of_the_paper():

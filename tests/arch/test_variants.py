@@ -152,6 +152,7 @@ def test_every_net_is_found_under_its_own_name_and_says_its_source():
         "cifar-13pct",
         "cifar-11pct",
         "cifar-relu",
+        "cifar-towers",
         "digits",
     ]
     assert all(find(name) is spec and spec.name == name and spec.source for name, spec in NETS.items())

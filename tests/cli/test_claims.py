@@ -31,7 +31,7 @@ def test_a_claim_is_tried_kept_and_listed(run, here, tmp_path):
     shown = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if line and not line.startswith("author"))
     assert shown["published"] == "1.4 / 1.2 points"
     assert shown["ours"].startswith("without LRN: top-1 ")
-    assert shown["setting"].startswith("digits test, 359 images, center view; digits, recipe digits, 1 epoch")
+    assert shown["setting"].startswith("digits test, 359 images, views: center; digits, recipe digits, 1 epoch")
     assert shown["verdict"] in ("as published", "opposite", "cannot tell")
     assert "nothing of other seeds" in shown["intervals"]
     again = run("claims", "lrn", *asked, *here, "--device", "cpu", "--json").json  # nothing is trained: stderr is empty

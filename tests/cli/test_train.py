@@ -90,6 +90,7 @@ def test_every_option_reaches_the_run(run, photos: Path, out: Path) -> None:
             "epochs": 2,
         },
         **{"batch_size": 3, "lr": 0.25, "seed": 20_121_130, "precision": "fp32", "limit_train_batches": 2},
+        "until_error": None,
         "prune_to": None,
         "share_values": None,
     }

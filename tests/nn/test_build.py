@@ -121,6 +121,7 @@ KEYS = {
     "cifar-13pct": ("conv1", "conv2", "local3", "local4", "fc10"),
     "cifar-11pct": ("conv1", "conv2", "local3", "local4", "fc10"),
     "cifar-relu": ("conv1", "conv2", "conv3", "fc10"),
+    "cifar-towers": ("conv1", "conv2", "conv3", "fc10"),
     "digits": ("conv1", "conv2", "conv3", "fc4", "fc5"),
 }
 

@@ -32,6 +32,7 @@ PUBLISHED = {
     "cifar-13pct": ("cifar-13pct", 32),
     "cifar-11pct": ("cifar-11pct", 32),
     "cifar-relu": ("cifar-relu", 32),
+    "cifar-towers": ("cifar-18pct", 32),
     "digits": ("digits", 18),
 }
 

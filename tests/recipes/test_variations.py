@@ -5,7 +5,8 @@ from dataclasses import fields
 import pytest
 
 from alexnet.errors import InputError, UnknownNameError
-from alexnet.recipes import RECIPES, VARIATIONS, Linear, Recipe, Steps, find_recipe
+from alexnet.recipes import RECIPES, VARIATIONS, Linear, Recipe, Steps, find_recipe, pruning, sharing_values
+from alexnet.recipes.recipe import Pruning, SharedValues
 
 
 def changed(recipe: Recipe, base: str) -> dict[str, object]:
@@ -92,3 +93,18 @@ def test_a_variation_works_on_some_recipe_and_leaves_it_alone(name: str) -> None
             pass
         assert RECIPES[recipe].to_json() == before
     assert worked
+
+
+@pytest.mark.parametrize("base", RECIPES)
+def test_a_net_is_made_small_at_lower_rates_and_without_dropout(base: str) -> None:
+    recipe = RECIPES[base]
+    pruned, shared = pruning(recipe, 1000), sharing_values(recipe)
+    assert (pruned.constraint, shared.constraint) == (Pruning(bytes=1000), SharedValues())
+    for small in (pruned, shared):
+        assert not small.dropout
+        assert isinstance(small.rates.weights, Linear)
+        training = {"rates", "row_rates", "hold_steps", "dropout", "image_share", "constraint"}
+        assert changed(small, base).keys() <= training
+    for small, factor in ((pruned, 0.3), (shared, 0.05)):
+        assert small.rates.weights == Linear(pytest.approx(factor * recipe.rates.weights.base))
+        assert small.rates.biases == Linear(pytest.approx(factor * recipe.rates.biases.base))

@@ -26,13 +26,3 @@ def test_the_recipe_says_what_weights_are_held_to(recipe, zeros: bool, values: b
     weight = net.get_parameter("fc4.weight").detach()
     assert bool((weight == 0).any()) == zeros
     assert (weight.unique().numel() <= 31) == values
-
-
-def test_retraining_is_gentle_and_freezes_nothing() -> None:
-    """A tenth of the first rate for pruned nets, a hundredth for shared values; the rest of the recipe stays."""
-    for recipe, factor in ((pruning(DIGITS, 1000), 0.1), (sharing_values(DIGITS), 0.01)):
-        assert recipe.rates.weights.base == pytest.approx(factor * DIGITS.rates.weights.base)
-        assert recipe.rates.biases.base == pytest.approx(factor * DIGITS.rates.biases.base)
-        assert recipe.row_rates == {}
-        assert (recipe.name, recipe.weight_decay) == (DIGITS.name, DIGITS.weight_decay)
-        assert recipe.to_json()["constraint"]["kind"] in ("pruning", "sharedvalues")

@@ -11,6 +11,7 @@ from alexnet.data.splits import DataSet
 from alexnet.data.statistics import Statistics, fit
 from alexnet.errors import AlexNetError, InputError
 from alexnet.preprocess import Preprocessing
+from alexnet.recipes import RECIPES
 from alexnet.train.beginning import Beginning
 from alexnet.train.folder import begin_run, check_data, check_unused, describe_data, read_run
 from alexnet.train.options import RunOptions
@@ -28,6 +29,7 @@ OPTIONS = RunOptions(
     seed=4,
     precision="fp32",
     limit_train_batches=5,
+    until_error=0.5,
     prune_to=1000,
     share_values=False,
 )
@@ -44,6 +46,7 @@ OTHER = RunOptions(
     seed=0,
     precision="bf16",
     limit_train_batches=6,
+    until_error=0.25,
     prune_to=2000,
     share_values=True,
 )
@@ -57,7 +60,7 @@ def statistics(digits: DataSet) -> Statistics:
 @pytest.fixture(scope="module")
 def beginning(statistics: Statistics) -> Beginning:
     preprocessing = Preprocessing(resize=18, crop=16, mean_image=statistics.mean_image)
-    return Beginning(spec=find("digits"), preprocessing=preprocessing, statistics=statistics)
+    return Beginning(spec=find("digits"), recipe=RECIPES["digits"], preprocessing=preprocessing, statistics=statistics)
 
 
 @pytest.fixture
@@ -84,13 +87,14 @@ def test_run_json_keeps_what_was_asked_for(run_folder: Path, beginning: Beginnin
         "preprocessing": beginning.preprocessing.to_json(),
         "mean_image": "mean_image.npy",
         "statistics": "statistics.npz",
+        "recipe": RECIPES["digits"].to_json(),
         "data": {"name": "digits", "classes": 10, "images": {"train": 1438, "test": 359}},
     }
 
 
 def test_what_a_run_began_with_comes_back(run_folder: Path, digits: DataSet, beginning: Beginning) -> None:
     found = read_run(run_folder, OPTIONS).beginning
-    assert found.spec == beginning.spec
+    assert (found.spec, found.recipe) == (beginning.spec, beginning.recipe)
     assert found.preprocessing == beginning.preprocessing
     np.testing.assert_array_equal(found.preprocessing.mean_image, beginning.preprocessing.mean_image)
     np.testing.assert_array_equal(found.statistics.pca_stdevs, beginning.statistics.pca_stdevs)

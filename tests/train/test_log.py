@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.train.log import METRICS, MetricsLog, read_metrics
+from alexnet.train.log import METRICS, MetricsLog, read_metrics, training_errors
 
 RECORDS = [
     {"step": 20, "epoch": 1, "split": "train", "loss": 2.25},
@@ -53,3 +53,10 @@ def test_a_line_cut_by_a_crash_is_left_out(written: Path, rest: str) -> None:
     assert read_metrics(written) == RECORDS
     MetricsLog(written, step=40, epochs=1).add(NEXT)  # and does not spoil the line after it
     assert read_metrics(written) == [*RECORDS, NEXT]
+
+
+def test_running_errors_are_means_of_each_epoch_of_training() -> None:
+    errors = [(1, "train", 0.8), (1, "train", 0.6), (1, "val", 0.1), (2, "train", 0.4)]
+    records = [{"epoch": epoch, "split": split, "top1_error": error} for epoch, split, error in errors]
+    assert training_errors(records) == {1: pytest.approx(0.7), 2: pytest.approx(0.4)}
+    assert training_errors([]) == {}

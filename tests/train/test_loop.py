@@ -74,6 +74,20 @@ def test_a_step_draws_from_seed_and_step_alone(start: Start) -> None:
     assert not same(trainer.tensors(), twin.tensors())
 
 
+def test_without_dropout_units_are_scaled_as_at_test(start: Start) -> None:
+    trainer, loader = start()
+    batch = next(loader.epoch(0))
+    trainer.recipe = replace(trainer.recipe, dropout=False)
+    trainer.net.eval()
+    with torch.no_grad():
+        at_test, _ = trainer._loss(torch.as_tensor(batch.images), torch.as_tensor(batch.labels), None, 0.0)
+    twin = copy.deepcopy(trainer)
+    loss, _ = trainer.step(batch, 7)
+    twin.step(batch, 9)
+    torch.testing.assert_close(loss, at_test)
+    assert same(trainer.tensors(), twin.tensors())
+
+
 @pytest.mark.parametrize("seed", [0, 1, 20_121_130, 2**63, 2**80])
 def test_every_seed_can_be_trained_with(start: Start, seed: int) -> None:
     assert all(np.isfinite(tensor).all() for tensor in after(2, *start(seed=seed)).values())

@@ -224,12 +224,18 @@ def test_a_recipe_that_waits_for_the_validation_error_needs_one(plan_of: Planner
         plan_of(digits, net="digits", recipe="paper")
 
 
+@pytest.mark.parametrize("error", [25.0, -0.1, float("nan")])
+def test_an_error_to_reach_is_a_fraction(plan_of: Planner, digits: DataSet, error: float) -> None:
+    with pytest.raises(InputError, match=r"until_error is .*; it must be a fraction from 0 to 1"):
+        plan_of(digits, net="digits", until_error=error)
+
+
 def test_the_description_is_what_run_json_needs(plan_of: Planner, digits: DataSet) -> None:
     plan = plan_of(digits, net="digits+no-lrn", lr=0.02, precision="fp32")
     described = plan.describe()
-    assert list(described) == ["recipe", "data", "machine"]
+    assert list(described) == ["data", "machine"]
     assert plan.spec.name == "digits+no-lrn"
-    assert described["recipe"]["rates"]["weights"]["base"] == 0.02
+    assert plan.recipe.rates.weights.base == 0.02
     assert described["data"]["images"] == {"train": 1438, "test": 359}
     machine = described["machine"]
     assert (machine["device"], machine["dtype"], machine["torch"]) == ("cpu", "float32", torch.__version__)

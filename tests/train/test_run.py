@@ -32,7 +32,7 @@ from alexnet.train import epochs, loop, saver
 from alexnet.train.checkpoint import CHECKPOINT, load_checkpoint
 from alexnet.train.epochs import CURVES
 from alexnet.train.folder import STATISTICS
-from alexnet.train.log import read_metrics
+from alexnet.train.log import read_metrics, training_errors
 from alexnet.train.options import RunOptions
 from alexnet.train.run import RunResult, train
 from alexnet.train.saver import BEST, LAST
@@ -474,7 +474,9 @@ def test_a_run_that_diverges_ends_and_its_last_checkpoint_is_good(
     assert progress.step == 5
     assert all(bool(tensor.isfinite().all()) for tensor in (*weights.values(), *velocities.values()))
     assert all(np.isfinite(each["loss"]) for each in read_metrics(tmp_path / "run"))
-    monkeypatch.setitem(RECIPES, "digits", DIGITS)
+    kept = json.loads((tmp_path / "run/run.json").read_text())
+    kept["recipe"]["rates"] = DIGITS.to_json()["rates"]
+    (tmp_path / "run/run.json").write_text(json.dumps(kept))
     assert begin(resume=True).steps == 10
 
 
@@ -574,6 +576,47 @@ def test_colours_are_told_apart_after_a_few_epochs(begin: Begin, photos: Path, t
     classifier = load(tmp_path / "run")
     for name in ("blue", "green", "red"):
         assert classifier.predict(photos / name / "00.png")[0].label == name
+
+
+def test_a_run_ends_with_the_first_epoch_at_the_error_asked_for(begin: Begin, watching, tmp_path: Path) -> None:
+    begin("whole", epochs=4, lr=0.02)
+    errors = training_errors(read_metrics(tmp_path / "whole"))
+    assert errors[3] < errors[2] < errors[1]
+    assert begin("short", epochs=4, lr=0.02, until_error=errors[2]).steps == 10
+    assert measured(tmp_path / "short") == measured(tmp_path / "whole")[: len(measured(tmp_path / "short"))]
+    assert begin("short", resume=True, epochs=4, lr=0.02, until_error=errors[2]).steps == 10
+    assert begin("none", epochs=2, until_error=0.0).steps == 10
+
+
+@pytest.mark.usefixtures("checkpoint_every_two_steps")
+@pytest.mark.parametrize("stop_after", [3, 5, 7, 9])
+def test_a_run_with_an_error_to_reach_goes_on_from_anywhere(
+    begin: Begin, watching, tmp_path: Path, stop_after: int
+) -> None:
+    begin("plain", epochs=2, lr=0.02)
+    asked = {"epochs": 4, "lr": 0.02, "until_error": training_errors(read_metrics(tmp_path / "plain"))[2] + 0.05}
+    whole = begin("whole", **asked)
+    with pytest.raises(KeyboardInterrupt):
+        begin("stopped", watching(stop_after=stop_after), **asked)
+    assert begin("stopped", resume=True, **asked).steps == whole.steps
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_a_run_that_is_stopped_at_its_target_is_measured_before_it_ends(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin("whole", until_error=1.0)
+
+    def stopped(*_: object, progress: Callable[[int], None], **__: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        progress(0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(epochs, "evaluate", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            begin("stopped", until_error=1.0)
+    begin("stopped", resume=True, until_error=1.0)
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
 
 
 def test_a_folder_in_use_is_refused_before_any_work(begin: Begin, watching) -> None:

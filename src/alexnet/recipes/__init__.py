@@ -9,6 +9,7 @@ from dataclasses import replace
 from alexnet.errors import UnknownNameError
 from alexnet.recipes.named import KRIZHEVSKY_145, RECIPES
 from alexnet.recipes.recipe import DExp, Linear, Plateau, Pruning, Rates, Recipe, Schedule, SharedValues, Steps
+from alexnet.recipes.serial import recipe_from_json
 from alexnet.recipes.variations import VARIATIONS, pruning, sharing_values
 
 __all__ = [
@@ -27,11 +28,12 @@ __all__ = [
     "default_recipe",
     "find_recipe",
     "pruning",
+    "recipe_from_json",
     "sharing_values",
 ]
 
 # Nets whose recipe has another name than they have.
-_RECIPE_OF_NET = {"paper-2012": "paper", "caffenet": "caffe"}
+_RECIPE_OF_NET = {"paper-2012": "paper", "caffenet": "caffe", "cifar-towers": "cifar-18pct"}
 
 
 def find_recipe(name: str) -> Recipe:

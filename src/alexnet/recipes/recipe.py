@@ -89,6 +89,7 @@ class Recipe:
     hold_steps: the first drop waits for so many steps, or for 0.7 of the run if that is less; progress before and after
         is rescaled. A squeezed run would otherwise leave its high rate before the loss has left chance. Ours.
     crops: one draw of offset and flip for each `chunk_size` images ("chunk", 2012), each image ("image"), or "center".
+    dropout: whether the net's dropout drops units; else it does in training what it does at test.
     color_noise: coefficient of the PCA colour offsets, as a schedule. resize_ratio: canvas side / crop side.
     image_share: side of an epoch's images / side of the net's, as a schedule; see `alexnet.arch.smaller`.
     constraint: what the weights are held to after every update, to make a net small.
@@ -111,6 +112,7 @@ class Recipe:
     crops: Literal["chunk", "image", "center"] = "image"
     chunk_size: int = 32
     flip: bool = True
+    dropout: bool = True
     color_noise: Steps = Steps(0.0)
     image_share: Steps = Steps(1.0)
     resize_ratio: float = 256 / 224

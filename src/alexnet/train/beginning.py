@@ -19,6 +19,7 @@ class Beginning:
     """What a run began with besides its options. `statistics`: of the training images, if the recipe asks for any."""
 
     spec: Spec
+    recipe: Recipe
     preprocessing: Preprocessing
     statistics: Statistics | None
 
@@ -39,7 +40,7 @@ def begin_with(
     """
     statistics = _statistics(recipe, spec, dataset, parent, observer, workers, damaged)
     preprocessing = parent.preprocessing if parent else _preprocessing(recipe, spec, statistics)
-    return Beginning(spec=spec, preprocessing=preprocessing, statistics=statistics)
+    return Beginning(spec=spec, recipe=recipe, preprocessing=preprocessing, statistics=statistics)
 
 
 def _statistics(

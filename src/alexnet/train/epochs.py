@@ -15,7 +15,7 @@ from alexnet.predict import Classifier
 from alexnet.recipes import Plateau
 from alexnet.train.checkpoint import Progress
 from alexnet.train.events import EventLog
-from alexnet.train.log import MetricsLog, read_metrics
+from alexnet.train.log import MetricsLog, read_metrics, training_errors
 from alexnet.train.loop import train_epoch
 from alexnet.train.observer import Advance, Observer
 from alexnet.train.plan import FEW_IMAGES, Plan
@@ -73,6 +73,8 @@ class Epochs:
         while self.progress.epochs < plan.recipe.epochs and not self._ended():
             self._train_epoch()
             evaluation = self._finish_epoch()
+        if self.progress.epochs < plan.recipe.epochs:
+            self.observer.say(f"ended after {_count(self.progress.epochs, 'epoch')}, as recipe or options ask")
         if evaluation is None:  # the run was resumed after its end: say again what it came to
             evaluation = self._evaluate(self.saver.classifier())
         with suppress(MissingExtraError):  # the numbers are in metrics.jsonl; only the picture needs matplotlib
@@ -159,9 +161,19 @@ class Epochs:
         return found
 
     def _ended(self) -> bool:
-        """Whether a recipe that waits for plateaus has seen its last."""
+        """Whether the run is at the error that was asked for, or a recipe that waits for plateaus has seen its last."""
+        if self._is_at_target():
+            return True
         schedule = self.plan.recipe.rates.weights
         return isinstance(schedule, Plateau) and self.progress.plateaus > schedule.times
+
+    def _is_at_target(self) -> bool:
+        target = self.plan.options.until_error
+        if target is None:
+            return False
+        errors = training_errors(read_metrics(self.folder))
+        # Of epochs that are done: one that was stopped has records too, of its first steps.
+        return any(error <= target for epoch, error in errors.items() if epoch <= self.progress.epochs)
 
     def _log(self, record: dict[str, Any]) -> None:
         self.log.add(record)

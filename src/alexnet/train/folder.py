@@ -15,6 +15,7 @@ from alexnet.data.splits import DataSet
 from alexnet.data.statistics import Statistics
 from alexnet.errors import InputError
 from alexnet.preprocess import Preprocessing
+from alexnet.recipes import recipe_from_json
 from alexnet.train.beginning import Beginning
 from alexnet.train.options import RunOptions
 from alexnet.weights.catalog import RUN_FILE
@@ -69,6 +70,7 @@ def begin_run(folder: Path, options: RunOptions, beginning: Beginning, descripti
         "preprocessing": beginning.preprocessing.to_json(),
         "mean_image": None if mean_image is None else MEAN_IMAGE,
         "statistics": STATISTICS if statistics else None,
+        "recipe": beginning.recipe.to_json(),
         **description,
     }
     with write_whole(folder / RUN_FILE) as temporary:
@@ -132,6 +134,7 @@ def _read_beginning(folder: Path, kept: Mapping[str, Any]) -> Beginning:
     mean_image, statistics = kept["mean_image"], kept["statistics"]
     return Beginning(
         spec=spec_from_json(kept["net"]),
+        recipe=recipe_from_json(kept["recipe"]),
         preprocessing=Preprocessing.from_json(
             kept["preprocessing"], np.load(folder / mean_image, allow_pickle=False) if mean_image else None
         ),

@@ -1,7 +1,8 @@
 """The run's measurements: one JSON record a line."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,13 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
     path = folder / METRICS
     return list(records()) if path.is_file() else []
+
+
+def training_errors(records: Sequence[Mapping[str, Any]]) -> dict[int, float]:
+    """By epoch, from 1: the mean running training error, of the answers that are given before each update."""
+    of_training = (record for record in records if record["split"] == "train")
+    found = {}
+    for epoch, group in groupby(of_training, key=lambda record: int(record["epoch"])):
+        errors = [float(record["top1_error"]) for record in group]
+        found[epoch] = sum(errors) / len(errors)
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alexnet.arch.smaller import smaller
@@ -16,7 +16,7 @@ from alexnet.data.loader import Batch
 from alexnet.errors import DivergedError, RunError
 from alexnet.nn import InputLayer, Net
 from alexnet.nn.build import assemble
-from alexnet.nn.layers import use_channels_last
+from alexnet.nn.layers import TestScaledDropout, use_channels_last
 from alexnet.recipes import Recipe
 from alexnet.train.checkpoint import Measured, Progress
 from alexnet.train.compiled import Gradients
@@ -73,7 +73,7 @@ class Trainer:
         images, labels, noise = (self._to_device(array) for array in (batch.images, batch.labels, batch.noise))
         assert images is not None
         assert labels is not None
-        self.net.train()
+        self._begin_training()
         coefficient = rate_at(self.recipe.color_noise, progress)
         try:
             loss, wrong = self._gradients(
@@ -86,6 +86,15 @@ class Trainer:
         with self._constraint(step):
             self.optimizer.step()
         return loss, wrong
+
+    def _begin_training(self) -> None:
+        """Dropout as the recipe has it, all else as in training."""
+        for net in self._nets.values():
+            net.train()
+            if not self.recipe.dropout:
+                for module in net.modules():
+                    if isinstance(module, nn.Dropout | TestScaledDropout):
+                        module.eval()
 
     def _loss(self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float) -> tuple[Tensor, Tensor]:
         """Mean loss, and number of wrong top-1 answers."""

@@ -38,7 +38,6 @@ class Plan:
 
     options: RunOptions
     beginning: Beginning
-    recipe: Recipe
     dataset: DataSet
     damaged: DamagedImages
     loader: Batches
@@ -49,6 +48,11 @@ class Plan:
     def spec(self) -> Spec:
         """The net."""
         return self.beginning.spec
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained."""
+        return self.beginning.recipe
 
     @property
     def total_steps(self) -> int:
@@ -70,7 +74,6 @@ class Plan:
     def describe(self) -> dict[str, Any]:
         """What the options came to, and on what the run began, as plain JSON."""
         return {
-            "recipe": self.recipe.to_json(),
             "data": describe_data(self.dataset),
             "machine": self.describe_machine(),
         }
@@ -103,6 +106,8 @@ def make_plan(
     Raises:
         InputError: a net, recipe, weights, device or split that does not exist or does not fit the others.
     """
+    if options.until_error is not None and not 0 <= options.until_error <= 1:
+        raise InputError(f"until_error is {options.until_error}; it must be a fraction from 0 to 1")
     where = pick_device(device)
     dtype = pick_precision(options.precision or "auto", where)
     seed = options.seed or 0
@@ -110,7 +115,7 @@ def make_plan(
     parent = find_weights(options.weights) if options.weights and not beginning else None
     spec = beginning.spec if beginning else _spec(options, parent, len(dataset.classes))
     taken_over = find_classes(dataset.classes, parent.classes) if parent else None
-    recipe = _recipe(options, spec.name, is_new=taken_over is None)
+    recipe = beginning.recipe if beginning else _recipe(options, spec.name, is_new=taken_over is None)
     _check_splits(dataset, recipe)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = _net(spec, parent, taken_over, seed, observer)
@@ -132,7 +137,6 @@ def make_plan(
     return Plan(
         options=_resolved(options, spec, recipe, seed, dtype),
         beginning=beginning,
-        recipe=recipe,
         dataset=dataset,
         damaged=damaged,
         loader=DeviceLoader(loader, where, observer.say) if where.type == "cuda" else loader,

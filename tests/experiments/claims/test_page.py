@@ -36,6 +36,7 @@ def result(**changed):
         "covers": "3 seeds, paired",
         "details": {},
         "picture": "lrn.png",
+        "shows_data": False,
         "date": "2026-11-21",
         **changed,
     }
@@ -67,6 +68,12 @@ def test_two_results_have_their_rows_pictures_and_effects():
     assert "see the picture" in text
     assert "- of 96 kernels" in text
     assert text.index("## lrn, tiny") < text.index("## figure-3, tiny")  # in the order of the paper
+
+
+def test_a_picture_that_shows_images_of_the_data_is_not_linked():
+    text = page([result(claim="figure-4-left", picture=None, shows_data=True)], "x")
+    assert "![" not in text
+    assert "images of the data, which are not ours to publish" in text
 
 
 def test_a_published_number_outside_of_the_interval_is_said_to_be_so():

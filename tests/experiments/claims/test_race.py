@@ -6,6 +6,7 @@ import pytest
 from alexnet.errors import DivergedError, InputError, RunError
 from alexnet.experiments.claims import race as module
 from alexnet.experiments.claims.race import Race, epochs_to, error_curve, race
+from alexnet.train.log import read_metrics
 
 RACE = Race(slower="tanh", target=0.25, lrs=(0.001, 0.01, 0.1), published=6.0)
 
@@ -137,3 +138,10 @@ def test_real_runs_are_timed(stand_in, open_on_digits):
     found = race(Race(slower="tanh", target=0.01, lrs=(0.005,), published=6.0), open_on_digits(stand_in, seeds=1))
     assert "not reached in 2 epochs by digits and digits+tanh" in found.ours
     assert found.setting["changed"] == ["digits+tanh"]
+
+
+def test_real_runs_end_at_the_target(stand_in, open_on_digits):
+    study = open_on_digits(stand_in, seeds=1, limit_train_batches=None)
+    race(Race(slower="tanh", target=0.89, lrs=(0.005,), published=6.0), study)
+    [folder] = (study.asked.runs / study.dataset.name).glob("digits_*")
+    assert {record["epoch"] for record in read_metrics(folder)} == {1}

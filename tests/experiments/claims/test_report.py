@@ -6,6 +6,8 @@ import pytest
 
 from alexnet.errors import InputError, MissingExtraError
 from alexnet.experiments.claims.comparison import Change, Comparison, compare
+from alexnet.experiments.claims.finding import Finding
+from alexnet.experiments.claims.machine import describe_machine
 from alexnet.experiments.claims.report import KEYS, read_results, run_claim
 from alexnet.train.observer import Silent
 
@@ -29,6 +31,22 @@ def test_a_claim_from_question_to_files(claim, ask):
     assert result["rule"].startswith("the first measure alone decides")
     assert result["setting"]["machine"]["device"] == "cpu"
     assert read_results(asked.out) == [result]
+
+
+def test_a_picture_with_images_of_the_data_is_kept_with_the_runs(stand_in, ask):
+    shown = Finding(
+        ours="a picture",
+        verdict=None,
+        setting={"data": "digits", "weights": ["w"], "machine": describe_machine("cpu")},
+        shows_data=True,
+        draw=lambda path: path.touch(),
+    )
+    asked = ask()
+    result = run_claim(replace(stand_in, run=lambda _: shown), asked, Silent())
+    [picture] = asked.runs.glob("*.png")
+    [kept] = asked.out.iterdir()
+    assert (result["picture"], result["shows_data"]) == (None, True)
+    assert (picture.stem, kept.suffix) == (kept.stem, ".json")
 
 
 def test_an_interrupted_claim_says_how_to_go_on_and_writes_nothing(stand_in, ask):

@@ -27,11 +27,14 @@ def test_a_setting_in_a_line():
     run = {"net": "n", "recipe": "r", "epochs": 1, "seeds": 3, "precision": "bf16", "limit_train_batches": None}
     setting = SETTING | run | {"machine": {"processor": "EPYC", "device": "cpu"}}
     assert setting_line(setting) == (
-        "tiny val, 5,000 images, center view; n, recipe r, 1 epoch; 3 seeds, bf16 on cpu; EPYC"
+        "tiny val, 5,000 images, views: center; n, recipe r, 1 epoch; 3 seeds, bf16 on cpu; EPYC"
     )
     assert "n, recipe r, 1 epoch of the parent, 5 of the children; " in setting_line(setting | {"child_epochs": 5})
+    assert ", until 25% training error, 1 epoch at most; " in setting_line(setting | {"until_error": 0.25})
     assert "; only 2 steps an epoch; " in setting_line(setting | {"limit_train_batches": 2})
-    assert setting_line(SETTING | {"weights": ["a", "b"]}) == "tiny val, 5,000 images, center view; weights a, b; EPYC"
+    assert (
+        setting_line(SETTING | {"weights": ["a", "b"]}) == "tiny val, 5,000 images, views: center; weights a, b; EPYC"
+    )
 
 
 def test_what_looked_at_no_image_names_none():

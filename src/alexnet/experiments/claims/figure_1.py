@@ -3,7 +3,7 @@
 Claim: on CIFAR-10 a four-layer net of ReLUs reaches 25 % training error six times sooner than the same net of tanh
     units, with the rate of each chosen to train as fast as possible, and without any regularization (sec. 3.1).
 Setting: cifar-relu against cifar-relu+tanh, recipe cifar-relu at a constant rate, four rates each by seed 0, the best
-    one by three seeds, 60 epochs of CIFAR-10. The paper says neither which net nor which rates.
+    one by three seeds, until there or for 60 epochs of CIFAR-10. The paper says neither which net nor which rates.
 Run: alexnet claims figure-1 --data cifar10
 Report: epochs to 25 % running training error of both nets at their best rates for every seed, the ratio with its 95 %
     interval, and the two curves.

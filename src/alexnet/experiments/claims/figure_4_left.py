@@ -39,6 +39,7 @@ def run(study: Study) -> Finding:
         setting=describe_weights(study),
         covers="none: eight images, to be looked at; so few could show no difference but a gross one",
         details={"paths": [split.paths[index] for index in chosen], "first": first, "among_five": among},
+        shows_data=True,
         draw=partial(draw_predictions, images, ranked, [classifier.classes[truth].name for truth in truths]),
     )
 

@@ -49,6 +49,7 @@ def run(study: Study) -> Finding:
         effects=(effect,),
         covers=COVERS,
         details={"by_features": float(by_features.mean()), "by_pixels": float(by_pixels.mean())},
+        shows_data=True,
         draw=partial(_draw, held_out, train, queries, gallery),
     )
 

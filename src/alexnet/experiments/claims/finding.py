@@ -58,7 +58,7 @@ class Finding:
 
     ours: the number in words. verdict: None where nothing can be tested, see the claim's rule. setting: plain JSON, all
     that the number depends on. covers: what the intervals cover, and what they do not. details: plain JSON. draw:
-    writes the picture.
+    writes the picture; shows_data: there are images of the data in it, which are not ours to publish.
     """
 
     ours: str
@@ -68,6 +68,7 @@ class Finding:
     covers: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[Path], None] | None = None
+    shows_data: bool = False
 
 
 def joint_verdict(effects: tuple[Effect, ...]) -> Verdict:

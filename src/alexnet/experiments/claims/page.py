@@ -86,6 +86,8 @@ def _section(result: Result, pictures: str) -> str:
     lines += ["", said, ""]
     if result["picture"]:
         lines += [f"![{statement}]({pictures}/{result['picture']})", ""]
+    if result["shows_data"]:
+        lines += ["Its picture shows images of the data, which are not ours to publish; the command draws it.", ""]
     return "\n".join(lines)
 
 

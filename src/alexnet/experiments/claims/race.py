@@ -7,7 +7,7 @@ before each update, averaged over every epoch and set at its middle; between two
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import pairwise
 from math import exp, inf, log
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from alexnet.experiments.claims.finding import Effect, Finding, joint_verdict
 from alexnet.experiments.claims.intervals import over_seeds
 from alexnet.experiments.claims.training import Run, facts_of, folder_of, trained
 from alexnet.experiments.claims.wording import describe_effect, describe_training
-from alexnet.train.log import read_metrics
+from alexnet.train.log import read_metrics, training_errors
 
 Curve = tuple[list[float], list[float]]
 
@@ -69,14 +69,14 @@ def race(race: Race, study: Study) -> Finding:
     fast, slow = (_time(name, race, study) for name in (net, f"{net}+{race.slower}"))
     effects = _ratio(race, fast, slow)
     facts = [
-        facts_of(folder_of(_run(timed.net, timed.lr, seed, study), study, study.dataset))
+        facts_of(folder_of(_run(race, timed.net, timed.lr, seed, study), study, study.dataset))
         for timed in (fast, slow)
         for seed in range(study.setting.seeds)
     ]
     return Finding(
         ours="; ".join([*_missed(race, study, (fast, slow)), *map(describe_effect, effects), *_untuned((fast, slow))]),
         verdict=joint_verdict(effects) if effects else "cannot tell",
-        setting=describe_training(study, facts, net=net, changed=[slow.net]),
+        setting=describe_training(study, facts, net=net, changed=[slow.net], until_error=race.target),
         effects=effects,
         covers=_covers(study.setting.seeds),
         details={
@@ -107,24 +107,20 @@ def epochs_to(curve: tuple[Sequence[float], Sequence[float]], target: float) -> 
 
 def error_curve(records: Sequence[Mapping[str, Any]], num_classes: int) -> Curve:
     """(epochs, errors): chance at 0, then the mean running training error at the middle of every epoch."""
-    of_training = (record for record in records if record["split"] == "train")
-    middles, errors = [0.0], [1 - 1 / num_classes]
-    for epoch, group in groupby(of_training, key=lambda record: int(record["epoch"])):
-        values = [float(record["top1_error"]) for record in group]
-        middles.append(epoch - 0.5)
-        errors.append(sum(values) / len(values))
-    return middles, errors
+    by_epoch = training_errors(records)
+    return [0.0, *(epoch - 0.5 for epoch in by_epoch)], [1 - 1 / num_classes, *by_epoch.values()]
 
 
-def _run(net: str, lr: float, seed: int, study: Study) -> Run:
-    return Run(net=net, recipe=study.setting.recipe, epochs=study.setting.epochs, seed=seed, lr=lr)
+def _run(race: Race, net: str, lr: float, seed: int, study: Study) -> Run:
+    setting = study.setting
+    return Run(net=net, recipe=setting.recipe, epochs=setting.epochs, seed=seed, lr=lr, until_error=race.target)
 
 
 def _time(net: str, race: Race, study: Study) -> Timed:
-    tried = {lr: _curve(_run(net, lr, 0, study), study) for lr in race.lrs}
+    tried = {lr: _curve(_run(race, net, lr, 0, study), study) for lr in race.lrs}
     by_lr = {lr: epochs_to(curve, race.target) for lr, curve in tried.items()}
     best = min(race.lrs, key=lambda lr: (by_lr[lr], min(tried[lr][1])))
-    others = (_curve(_run(net, best, seed, study), study) for seed in range(1, study.setting.seeds))
+    others = (_curve(_run(race, net, best, seed, study), study) for seed in range(1, study.setting.seeds))
     curves = (tried[best], *others)
     times = tuple(epochs_to(curve, race.target) for curve in curves)
     return Timed(net=net, lr=best, epochs=times, by_lr=by_lr, curves=curves)

@@ -1,4 +1,7 @@
-"""Results on the disk: one JSON file and one picture for every trial of a claim."""
+"""Results on the disk: one JSON file and one picture for every trial of a claim.
+
+A picture that shows images of the data is no result to publish, and is kept with the runs.
+"""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +23,7 @@ from alexnet.train.observer import Observer
 
 Result = Mapping[str, Any]
 KEYS = {"claim", "statement", "source", "published", "author_log", "ours", "verdict"}
-KEYS |= {"rule", "setting", "setting_line", "effects", "covers", "picture", "date"}
+KEYS |= {"rule", "setting", "setting_line", "effects", "covers", "picture", "shows_data", "date"}
 
 
 def run_claim(claim: Claim, asked: Asked, observer: Observer) -> dict[str, Any]:
@@ -39,10 +42,13 @@ def run_claim(claim: Claim, asked: Asked, observer: Observer) -> dict[str, Any]:
         observer.say(f"claim {claim.name}: finished runs are kept; add --resume to go on with the one in hand")
         raise
     asked.out.mkdir(parents=True, exist_ok=True)
-    picture = asked.out / f"{study.slug}.png" if finding.draw else None
-    if finding.draw and picture:
-        finding.draw(picture)
-    result = _result(study, finding, picture)
+    if finding.draw:
+        folder = asked.runs if finding.shows_data else asked.out
+        folder.mkdir(parents=True, exist_ok=True)
+        finding.draw(folder / f"{study.slug}.png")
+        if finding.shows_data:
+            observer.say(f"{folder / study.slug}.png shows images of the data: look at it, but do not publish them")
+    result = _result(study, finding)
     with write_whole(asked.out / f"{study.slug}.json") as temporary:
         temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return result
@@ -67,7 +73,7 @@ def _read(path: Path) -> Result:
     return result
 
 
-def _result(study: Study, finding: Finding, picture: Path | None) -> dict[str, Any]:
+def _result(study: Study, finding: Finding) -> dict[str, Any]:
     claim = study.claim
     return {
         "claim": claim.name,
@@ -83,7 +89,8 @@ def _result(study: Study, finding: Finding, picture: Path | None) -> dict[str, A
         "effects": [_effect(effect) for effect in finding.effects],
         "covers": finding.covers,
         "details": dict(finding.details),
-        "picture": picture.name if picture else None,
+        "picture": f"{study.slug}.png" if finding.draw and not finding.shows_data else None,
+        "shows_data": finding.shows_data,
         "alexnet": __version__,
         "date": f"{date.today()}",
     }

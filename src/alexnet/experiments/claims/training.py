@@ -23,7 +23,10 @@ FINISHED, DIVERGED, LAST = "finished", "diverged", "last.safetensors"
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run: net and recipe by name; `weights` are a path to start from. None leaves the choice to net or recipe."""
+    """One run: net and recipe by name; `weights` are a path to start from. None leaves the choice to net or recipe.
+
+    until_error: it ends there, if it comes so far, see `RunOptions`.
+    """
 
     net: str
     epochs: int
@@ -32,6 +35,7 @@ class Run:
     batch_size: int | None = None
     lr: float | None = None
     weights: str | None = None
+    until_error: float | None = None
 
 
 def folder_of(run: Run, study: Study, dataset: DataSet) -> Path:
@@ -42,6 +46,7 @@ def folder_of(run: Run, study: Study, dataset: DataSet) -> Path:
     words += [f"batch-{run.batch_size}"] if run.batch_size else []
     words += [f"lr-{run.lr:g}"] if run.lr is not None else []
     words += [f"from-{Path(run.weights).parent.name}"] if run.weights else []
+    words += [f"until-{run.until_error:g}"] if run.until_error is not None else []
     words += [precision_of(study.asked.device), f"seed-{run.seed}"]
     return study.asked.runs / dataset.name / "_".join(words)
 

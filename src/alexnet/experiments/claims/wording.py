@@ -77,7 +77,7 @@ def setting_line(setting: Mapping[str, Any]) -> str:
     """A setting in one line."""
     words = []
     if "images" in setting:
-        words.append(f"{setting['data']} {setting['split']}, {setting['images']:,} images, {setting['views']} view")
+        words.append(f"{setting['data']} {setting['split']}, {setting['images']:,} images, views: {setting['views']}")
     if "net" in setting:
         words += _training_words(setting)
     if "weights" in setting:
@@ -98,6 +98,8 @@ def _duration(setting: Mapping[str, Any]) -> str:
     epochs = _count(setting["epochs"], "epoch")
     if "child_epochs" in setting:
         return f"{epochs} of the parent, {setting['child_epochs']} of the children"
+    if "until_error" in setting:
+        return f"until {setting['until_error']:.0%} training error, {epochs} at most"
     return epochs
 
 
