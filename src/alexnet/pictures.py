@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from alexnet.atomic import write_whole
+from alexnet.data.splits import first_name
 from alexnet.errors import MissingExtraError
 from alexnet.predict import Prediction
 from alexnet.similar import Neighbour
@@ -125,7 +126,7 @@ def draw_similar(image: Image, found: Sequence[tuple[Image | None, Neighbour]], 
 
 def _short(label: str) -> str:
     """The first name of a class, drawable, and cut where it is wider than a picture."""
-    first = _drawable(label.split(",")[0])
+    first = _drawable(first_name(label))
     return first if len(first) <= _WIDEST_LABEL else f"{first[: _WIDEST_LABEL - 3]}..."
 
 

@@ -7,13 +7,12 @@ Setting: the shipped weights, central views; photographs inside scikit-image's w
 Report: the five most probable classes of each, and a picture of them.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from PIL.Image import Image
 
-from alexnet.data.splits import first_name
 from alexnet.defaults import DEFAULT_WEIGHTS
 from alexnet.errors import MissingExtraError
 from alexnet.pictures import draw_predictions
@@ -60,9 +59,8 @@ def name_photographs(out: Path, weights: str = DEFAULT_WEIGHTS) -> list[Named]:
         Named(name=name, truth=names.get(wnid) if wnid else None, answers=ranked)
         for (name, wnid), ranked in zip(PHOTOGRAPHS.items(), answers, strict=True)
     ]
-    truths = [first_name(each.truth or NOT_THERE) for each in named]
-    shown = [[replace(answer, label=first_name(answer.label)) for answer in ranked] for ranked in answers]
-    draw_predictions(list(images.values()), shown, truths, out / PICTURE, columns=4)
+    truths = [each.truth or NOT_THERE for each in named]
+    draw_predictions(list(images.values()), answers, truths, out / PICTURE, columns=4)
     return named
 
 
