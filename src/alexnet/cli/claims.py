@@ -75,6 +75,7 @@ def claims(
         print_json(result)
     else:
         _print_result(result)
+        print(f"{'kept in':14}{out}")
 
 
 def _list(out: Path, json: bool) -> None:

@@ -118,7 +118,9 @@ def make_plan(
     recipe = beginning.recipe if beginning else _recipe(options, spec.name, is_new=taken_over is None)
     _check_splits(dataset, recipe)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
-    net = _net(spec, parent, taken_over, seed, observer)
+    net = build(spec, seed=seed % 2**64)
+    if parent:
+        observer.say(f"begun from {options.weights}, {_take_over(net, parent, taken_over)}")
     damaged = DamagedImages(len(dataset.split("train")), observer.say)
     beginning = beginning or begin_with(spec, recipe, dataset, parent, observer, workers, damaged)
     loader = _loader(recipe, beginning, dataset, seed, workers, damaged)
@@ -206,12 +208,9 @@ def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec
     return parent.spec.with_classes(num_classes)
 
 
-def _net(spec: Spec, parent: Weights | None, known: NDArray[np.int64] | None, seed: int, observer: Observer) -> Net:
-    """A new net; of `parent` every row is taken over, of the last one what is `known`; where that is None it is new."""
-    net = build(spec, seed=seed % 2**64)
-    if not parent:
-        return net
-    tensors, last = dict(parent.tensors), spec.classifier.name
+def _take_over(net: Net, parent: Weights, known: NDArray[np.int64] | None) -> str:
+    """Put `parent`'s rows into the net, of the last one what is `known`; where that is None it stays new. In words."""
+    tensors, last = dict(parent.tensors), net.spec.classifier.name
     begins = "anew: not all classes of the data are among the parent's"
     if known is not None:
         begins = "as the parent's, for the classes of the data"
@@ -220,8 +219,7 @@ def _net(spec: Spec, parent: Weights | None, known: NDArray[np.int64] | None, se
         if known is not None:
             tensors[key] = tensor[known]
     net.load_state_dict(net.state_dict() | {key: torch.from_numpy(tensor) for key, tensor in tensors.items()})
-    observer.say(f"begun from {parent.spec.name} of {len(parent.classes)} classes; {last} begins {begins}")
-    return net
+    return f"a {parent.spec.name} of {len(parent.classes)} classes; {last} begins {begins}"
 
 
 def _loader(

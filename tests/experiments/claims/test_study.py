@@ -62,7 +62,7 @@ def test_no_such_data_is_said(stand_in, ask):
     ("num_weights", "options", "words"),
     [
         (None, {"weights": ("w",)}, "trains its own nets; leave --weights out"),
-        ((1, 1), {}, "looks at 1 weights, not 0; name them with --weights"),
+        ((1, 1), {}, "looks at 1 weights, not 0; name them, as in --weights tiny-imagenet-200"),
         ((1, 1), {"weights": ("v", "w")}, "looks at 1 weights, not 2"),
         ((2, 9), {"weights": ("w",)}, "looks at 2 to 9 weights, not 1"),
         ((1, 1), {"weights": ("w",), "epochs": 3}, "trains nothing"),

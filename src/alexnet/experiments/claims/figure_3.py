@@ -31,7 +31,9 @@ def run(study: Study) -> Finding:
     kernels = first_kernels(study.asked.weights[0])
     counts = count_kinds(kernels)
     return Finding(
-        ours=f"of {len(kernels)} kernels " + ", ".join(f"{count} {kind}" for kind, count in counts.items()),
+        ours="of {kernels} kernels {oriented} oriented; {coloured} coloured, {grey} grey".format(
+            kernels=len(kernels), **counts
+        ),
         verdict=None,
         setting={
             "data": study.dataset.name,

@@ -7,6 +7,7 @@ from PIL import Image
 
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet
+from alexnet.defaults import DEFAULT_WEIGHTS
 from alexnet.errors import InputError
 from alexnet.experiments.claims.claim import Asked, Claim, Study
 from alexnet.experiments.claims.settings import DataFacts, Setting
@@ -71,6 +72,7 @@ def _check_weights(claim: Claim, asked: Asked) -> None:
     least, most = claim.num_weights
     if not least <= len(asked.weights) <= most:
         wanted = f"{least} weights" if least == most else f"{least} to {most} weights"
-        raise InputError(f"claim {claim.name} looks at {wanted}, not {len(asked.weights)}; name them with --weights")
+        how = f"name them, as in --weights {DEFAULT_WEIGHTS}"
+        raise InputError(f"claim {claim.name} looks at {wanted}, not {len(asked.weights)}; {how}")
     if asked.epochs or asked.seeds or asked.limit_train_batches:
         raise InputError(f"claim {claim.name} trains nothing; leave --epochs, --seeds and --limit-train-batches out")
