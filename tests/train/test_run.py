@@ -91,6 +91,12 @@ def scripted_errors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return script
 
 
+def interrupted(*_: object, progress: Callable[[int], None], **__: object) -> None:
+    """Someone presses Ctrl-C while errors are measured."""
+    signal.raise_signal(signal.SIGINT)
+    progress(0)
+
+
 def measured(folder: Path) -> list[dict[str, Any]]:
     """The records without what no two runs share."""
     return [{key: each[key] for key in each if key != "images_per_second"} for each in read_metrics(folder)]
@@ -237,12 +243,8 @@ def test_a_run_stopped_while_its_errors_are_measured_measures_them_when_resumed(
 ) -> None:
     begin("whole")
 
-    def stopped(*_: object, progress: Callable[[int], None], **__: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-        progress(0)
-
     with monkeypatch.context() as patch:
-        patch.setattr(epochs, "evaluate", stopped)
+        patch.setattr(epochs, "evaluate", interrupted)
         with pytest.raises(KeyboardInterrupt):
             begin("stopped")
     observer = watching()
@@ -607,12 +609,8 @@ def test_a_run_that_is_stopped_at_its_target_is_measured_before_it_ends(
 ) -> None:
     begin("whole", until_error=1.0)
 
-    def stopped(*_: object, progress: Callable[[int], None], **__: object) -> None:
-        signal.raise_signal(signal.SIGINT)
-        progress(0)
-
     with monkeypatch.context() as patch:
-        patch.setattr(epochs, "evaluate", stopped)
+        patch.setattr(epochs, "evaluate", interrupted)
         with pytest.raises(KeyboardInterrupt):
             begin("stopped", until_error=1.0)
     begin("stopped", resume=True, until_error=1.0)
