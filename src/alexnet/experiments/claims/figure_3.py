@@ -30,10 +30,9 @@ def run(study: Study) -> Finding:
     """Count the kernels of each kind."""
     kernels = first_kernels(study.asked.weights[0])
     counts = count_kinds(kernels)
+    oriented, coloured, grey = counts.values()
     return Finding(
-        ours="of {kernels} kernels {oriented} oriented; {coloured} coloured, {grey} grey".format(
-            kernels=len(kernels), **counts
-        ),
+        ours=f"of {len(kernels)} kernels {oriented} oriented; {coloured} coloured, {grey} grey",
         verdict=None,
         setting={
             "data": study.dataset.name,

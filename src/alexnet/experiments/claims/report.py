@@ -43,11 +43,11 @@ def run_claim(claim: Claim, asked: Asked, observer: Observer) -> dict[str, Any]:
         raise
     asked.out.mkdir(parents=True, exist_ok=True)
     if finding.draw:
-        folder = asked.runs if finding.shows_data else asked.out
-        folder.mkdir(parents=True, exist_ok=True)
-        finding.draw(folder / f"{study.slug}.png")
+        picture = (asked.runs if finding.shows_data else asked.out) / f"{study.slug}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        finding.draw(picture)
         if finding.shows_data:
-            observer.say(f"{folder / study.slug}.png shows images of the data: look at it, but do not publish them")
+            observer.say(f"{picture} shows images of the data: look at it, but do not publish them")
     result = _result(study, finding)
     with write_whole(asked.out / f"{study.slug}.json") as temporary:
         temporary.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
