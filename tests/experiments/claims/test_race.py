@@ -6,6 +6,7 @@ import pytest
 from alexnet.errors import DivergedError, InputError, RunError
 from alexnet.experiments.claims import race as module
 from alexnet.experiments.claims.race import Race, epochs_to, error_curve, race
+from alexnet.experiments.claims.training import Run
 from alexnet.train.log import read_metrics
 
 RACE = Race(slower="tanh", target=0.25, lrs=(0.001, 0.01, 0.1), published=6.0)
@@ -36,10 +37,11 @@ def test_the_curve_is_the_mean_of_each_epoch_of_training():
 def fake_runs(monkeypatch):
     """No training: the epochs that a run takes to 25 %, by net, rate and seed; a run without any diverges."""
     epochs: dict[tuple[str, float, int], float] = {}
-    asked: list[tuple[str, float, int]] = []
+    asked: list[Run] = []
 
     def trained(run, study):
-        asked.append(key := (run.net, run.lr, run.seed))
+        asked.append(run)
+        key = (run.net, run.lr, run.seed)
         folder = module.folder_of(run, study, study.dataset)
         folder.mkdir(parents=True, exist_ok=True)
         if key not in epochs:
@@ -70,13 +72,22 @@ def test_each_net_runs_at_its_best_rate_and_the_ratio_has_an_interval(fake_runs,
     assert (fast["lr"], fast["epochs"]) == (0.01, pytest.approx([4, 4]))
     assert (slow["lr"], slow["epochs"]) == (0.001, pytest.approx([20, 24]))
     assert slow["epochs_by_lr"]["0.01"] is None  # diverged
-    assert ("digits", 0.001, 1) not in asked
+    assert not any((run.net, run.lr, run.seed) == ("digits", 0.001, 1) for run in asked)
     assert len(found.setting["facts"]) == 4
     assert (fast["lr_at_end"], slow["lr_at_end"]) == (None, "lowest")
     assert "the best rate of digits+tanh, 0.001, is the lowest tried" in found.ours
     assert "best rate of digits," not in found.ours
     found.draw(tmp_path / "race.png")
     assert (tmp_path / "race.png").stat().st_size > 1000
+
+
+def test_a_rate_is_given_no_longer_than_the_best_before_it_took(fake_runs, stand_in, open_on_digits):
+    """Only the tries of seed 0: what the best rate takes with other seeds is not known before."""
+    epochs, asked = fake_runs
+    epochs |= {("digits", 0.001, 0): 0.4, ("digits", 0.01, 0): 1.0, ("digits", 0.001, 1): 0.4}
+    race(RACE, open_on_digits(stand_in))
+    of_fast = {(run.lr, run.seed): run.epochs for run in asked if run.net == "digits"}
+    assert of_fast == {(0.001, 0): 2, (0.01, 0): 1, (0.1, 0): 1, (0.001, 1): 2}
 
 
 def test_a_run_that_fails_otherwise_is_no_rate_too_high(monkeypatch, stand_in, open_on_digits):

@@ -5,10 +5,10 @@ before each update, averaged over every epoch and set at its middle; between two
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from math import exp, inf, log
+from math import ceil, exp, inf, log
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ Curve = tuple[list[float], list[float]]
 @dataclass(frozen=True, kw_only=True)
 class Race:
     """slower: an ablation of the setting's net, which is said to take `published` times as long to `target`, a training
-    error from 0 to 1. lrs: the rates that each net tries; the best one of seed 0 is taken for all seeds.
+    error from 0 to 1. lrs: the rates that each net tries, the likely ones first: none is given longer than the best
+    before it took. The best one of seed 0 is taken for all seeds.
     """
 
     slower: str
@@ -38,13 +39,26 @@ class Race:
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """One net's part. epochs, curves: of every seed; the former to the target, infinite where it is not reached."""
+    """One net's part. runs, epochs, curves: of every seed, at the best rate; epochs to the target, infinite where it is
+    not reached. by_lr: epochs by seed 0, infinite too for a rate that takes longer than the best before it.
+    """
 
-    net: str
-    lr: float
+    runs: tuple[Run, ...]
     epochs: tuple[float, ...]
     by_lr: Mapping[float, float]
     curves: tuple[Curve, ...]
+
+    @property
+    def net(self) -> str:
+        """By name, with its ablation."""
+        return self.runs[0].net
+
+    @property
+    def lr(self) -> float:
+        """The best rate."""
+        lr = self.runs[0].lr
+        assert lr is not None
+        return lr
 
     @property
     def at_end(self) -> str | None:
@@ -68,11 +82,7 @@ def race(race: Race, study: Study) -> Finding:
     net = study.setting.net
     fast, slow = (_time(name, race, study) for name in (net, f"{net}+{race.slower}"))
     effects = _ratio(race, fast, slow)
-    facts = [
-        facts_of(folder_of(_run(race, timed.net, timed.lr, seed, study), study, study.dataset))
-        for timed in (fast, slow)
-        for seed in range(study.setting.seeds)
-    ]
+    facts = [facts_of(folder_of(run, study, study.dataset)) for timed in (fast, slow) for run in timed.runs]
     return Finding(
         ours="; ".join([*_missed(race, study, (fast, slow)), *map(describe_effect, effects), *_untuned((fast, slow))]),
         verdict=joint_verdict(effects) if effects else "cannot tell",
@@ -111,19 +121,24 @@ def error_curve(records: Sequence[Mapping[str, Any]], num_classes: int) -> Curve
     return [0.0, *(epoch - 0.5 for epoch in by_epoch)], [1 - 1 / num_classes, *by_epoch.values()]
 
 
-def _run(race: Race, net: str, lr: float, seed: int, study: Study) -> Run:
-    setting = study.setting
-    return Run(net=net, recipe=setting.recipe, epochs=setting.epochs, seed=seed, lr=lr, until_error=race.target)
-
-
 def _time(net: str, race: Race, study: Study) -> Timed:
-    tried = {lr: _curve(_run(race, net, lr, 0, study), study) for lr in race.lrs}
-    by_lr = {lr: epochs_to(curve, race.target) for lr, curve in tried.items()}
-    best = min(race.lrs, key=lambda lr: (by_lr[lr], min(tried[lr][1])))
-    others = (_curve(_run(race, net, best, seed, study), study) for seed in range(1, study.setting.seeds))
-    curves = (tried[best], *others)
+    setting = study.setting
+    run = Run(net=net, recipe=setting.recipe, epochs=setting.epochs, seed=0, until_error=race.target)
+    tried: dict[Run, Curve] = {}
+    by_lr: dict[float, float] = {}
+    limit = setting.epochs
+    for lr in race.lrs:
+        attempt = replace(run, lr=lr, epochs=limit)
+        tried[attempt] = _curve(attempt, study)
+        by_lr[lr] = epochs_to(tried[attempt], race.target)
+        if by_lr[lr] < inf:
+            # The error of an epoch stands at its middle: half an epoch more, and a better rate has arrived.
+            limit = min(limit, ceil(by_lr[lr] + 0.5))
+    best, curve = min(tried.items(), key=lambda item: (epochs_to(item[1], race.target), min(item[1][1])))
+    others = [replace(run, lr=best.lr, seed=seed) for seed in range(1, setting.seeds)]
+    curves = (curve, *(_curve(other, study) for other in others))
     times = tuple(epochs_to(curve, race.target) for curve in curves)
-    return Timed(net=net, lr=best, epochs=times, by_lr=by_lr, curves=curves)
+    return Timed(runs=(best, *others), epochs=times, by_lr=by_lr, curves=curves)
 
 
 def _curve(run: Run, study: Study) -> Curve:
