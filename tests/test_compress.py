@@ -65,6 +65,14 @@ def test_a_licence_is_kept_unless_another_is_given(digits_run: Path, tmp_path: P
     assert find_header(third).licence == "CC-BY-4.0"
 
 
+def test_what_pictures_are_reduced_to_is_kept_through_training(digits_run: Path, tmp_path: Path) -> None:
+    """Training does not reduce: digits of 8 pixels stay as they are."""
+    small, smaller = (tmp_path / f"{name}.safetensors" for name in ("small", "smaller"))
+    compress(digits_run, small, options(60_000, data=None, reduce_to=8), observer=Silent())
+    compress(small, smaller, options(60_000, epochs=2, limit_train_batches=2), observer=Silent())
+    assert [find_weights(path).preprocessing.reduce_to for path in (small, smaller)] == [8, 8]
+
+
 def test_without_data_values_are_shared_and_nothing_is_pruned(digits_run: Path, tmp_path: Path) -> None:
     done = compress(digits_run, tmp_path / "small.safetensors", options(60_000, data=None), observer=Silent())
     assert [stage.name for stage in done.stages] == ["original", "coded"]

@@ -11,6 +11,7 @@ from alexnet.preprocess import (
     Preprocessing,
     Window,
     crop_offsets,
+    draw_canvas,
     draw_window,
     extract_views,
     normalize,
@@ -114,6 +115,23 @@ def test_preprocessing_survives_json(resize):
     assert set(values) == {"resize", "interpolation", "crop", "channel_order", "scale", "mean", "std"}
 
 
+def test_what_pictures_are_reduced_to_survives_json_too():
+    settings = Preprocessing(reduce_to=64)
+    assert Preprocessing.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_a_sharper_picture_than_was_learned_from_is_reduced_first_and_no_other():
+    """By areas: a picture whose pixels were only repeated comes back as it was."""
+    small = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8))
+    sharp = small.resize((120, 80), Image.Resampling.NEAREST)
+    plain = Preprocessing(resize=32, crop=28)
+    reduced = dataclasses.replace(plain, reduce_to=8)
+    expected = draw_canvas(small, plain)
+    np.testing.assert_array_equal(draw_canvas(sharp, reduced), expected)
+    np.testing.assert_array_equal(draw_canvas(small, reduced), expected)
+    assert (draw_canvas(sharp, plain) != expected).any()
+
+
 def test_a_mean_image_that_is_meant_must_be_there():
     """Its pixels travel beside the JSON; without them weights would silently be given other images."""
     mean_image = np.full((3, 256, 256), 120, np.float32)
@@ -132,6 +150,8 @@ def test_a_mean_image_that_is_meant_must_be_there():
         {"interpolation": "area"},
         {"channel_order": "GBR"},
         {"std": (1.0, 0.0, 1.0)},
+        {"reduce_to": 0},
+        {"reduce_to": 64.5},
         {"mean_image": np.zeros((3, 224, 224), np.float32)},
     ],
 )

@@ -46,7 +46,8 @@ _PLACE_BITS, _FLOAT_BITS = 8, 32  # of a pruned weight before it is coded: the g
 class CompressOptions:
     """How small, and with how much work. `data`: to train and measure on; without it values are shared, no more.
 
-    licence: put into the file; None keeps the original's.
+    licence: put into the file; None keeps the original's. reduce_to: what pictures are reduced to before they are shown
+    to the small net (`Preprocessing`); None keeps the original's.
     """
 
     data: str | None
@@ -59,6 +60,7 @@ class CompressOptions:
     workers: int = 2
     limit_train_batches: int | None = None
     licence: str | None = None
+    reduce_to: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,16 +108,15 @@ def compress(
     """
     observer, destination = observer or Printing(), Path(destination)
     check_folder(destination)
-    original = find_weights(source)
-    licence = options.licence or original.licence
+    original = _publish(find_weights(source), options)
     if options.data is None:
         stages = [_stage("original", _float32_bytes(original), None)]
-        return _write(replace(original, licence=licence), destination, stages, None)
+        return _write(original, destination, stages, None)
     size = weight_bytes(original, options.target_bytes)
     judge = _Judge(original, open_data(options.data), options.workers, observer)
     stages = [_stage("original", _float32_bytes(original), judge(original, "original"))]
     folder = destination.with_name(destination.name + RUNS)
-    run, sharing = partial(_train, options, observer, resume), max(1, round(SHARING_PART * options.epochs))
+    run, sharing = partial(_train, original, options, observer, resume), max(1, round(SHARING_PART * options.epochs))
     pruned = run(source, folder / "pruned", max(1, options.epochs - sharing), options.seed, prune_to=size)
     size = _num_left(pruned) * (_PLACE_BITS + _FLOAT_BITS) // 8
     stages.append(_stage("pruned", size, judge(pruned, "pruned")))
@@ -123,9 +124,16 @@ def compress(
     shared = run(folder / "pruned", folder / "shared", sharing, options.seed + 1, share_values=True)
     size = round(_num_left(shared) * (_PLACE_BITS + log2(SharedValues().fc)) / 8)
     stages.append(_stage("shared", size, judge(shared, "shared")))
-    done = _write(replace(shared, licence=licence), destination, stages, judge)
+    done = _write(shared, destination, stages, judge)
     rmtree(folder)
     return done
+
+
+def _publish(weights: Weights, options: CompressOptions, original: Weights | None = None) -> Weights:
+    """The weights as asked for, and else as the original, of which training keeps neither licence nor `reduce_to`."""
+    kept = original or weights
+    way = replace(weights.preprocessing, reduce_to=options.reduce_to or kept.preprocessing.reduce_to)
+    return replace(weights, preprocessing=way, licence=options.licence or kept.licence)
 
 
 def weight_bytes(weights: Weights, target_bytes: int) -> int:
@@ -210,6 +218,7 @@ def _stage(name: str, size: int, judged: _Judged | None) -> Stage:
 
 
 def _train(
+    original: Weights,
     options: CompressOptions,
     observer: Observer,
     resume: bool,
@@ -221,7 +230,7 @@ def _train(
     prune_to: int | None = None,
     share_values: bool | None = None,
 ) -> Weights:
-    """A run under a constraint, from the weights at `source`."""
+    """A run under a constraint, from the weights at `source`, which are the original's or come of them."""
     train(
         RunOptions(
             data=options.data or "",
@@ -240,7 +249,8 @@ def _train(
         device=options.device,
         workers=options.workers,
     )
-    return find_weights(folder / LAST)  # not the best of its epochs: those before the last were larger
+    last = find_weights(folder / LAST)  # not the best of its epochs: those before the last were larger
+    return _publish(last, options, original)
 
 
 def _write(weights: Weights, destination: Path, stages: Sequence[Stage], judge: _Judge | None) -> Compressed:

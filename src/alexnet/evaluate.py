@@ -17,7 +17,7 @@ from alexnet.predict import Classifier
 from alexnet.preprocess import Resize, Views
 from alexnet.weights.classes import match_classes
 
-Canvas = tuple[Resize, str]  # what decides the pixels of a canvas: resize and interpolation
+Canvas = tuple[Resize, str, int | None]  # what decides the pixels of a canvas: resize, interpolation, reduce_to
 Canvases = dict[Canvas, NDArray[np.uint8]]
 
 
@@ -126,7 +126,8 @@ def _batches(
 
 
 def _canvas(classifier: Classifier) -> Canvas:
-    return classifier.preprocessing.resize, classifier.preprocessing.interpolation
+    way = classifier.preprocessing
+    return way.resize, way.interpolation, way.reduce_to
 
 
 def _mean_probabilities(

@@ -15,7 +15,7 @@ from alexnet.defaults import DEFAULT_WEIGHTS
 from alexnet.engines import Engine, Precision, open_engine
 from alexnet.errors import ImageError, InputError
 from alexnet.metrics import softmax
-from alexnet.preprocess import Preprocessing, Views, extract_views, open_image, resize_image
+from alexnet.preprocess import Preprocessing, Views, draw_canvas, extract_views, open_image
 from alexnet.weights import Weights, find_weights
 
 ImageSource = str | Path | bytes | BinaryIO | Image
@@ -128,7 +128,7 @@ class Classifier:
         return canvases.reshape(-1, 3, *self.preprocessing.canvas)
 
     def _canvas(self, image: ImageSource) -> NDArray[np.uint8]:
-        return resize_image(open_image(image), self.preprocessing.resize, self.preprocessing.interpolation)
+        return np.ascontiguousarray(draw_canvas(open_image(image), self.preprocessing).transpose(2, 0, 1))
 
     def _canvas_or_error(self, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:

@@ -3,7 +3,7 @@
 Images stay uint8, 0 to 255, RGB, planar (3, H, W) until the last moment; what is subtracted from them belongs to the
 weights and travels with them as a `Preprocessing`. The way of one picture:
 
-    open_image -> resize_image (the canvas) -> extract_views (one crop, or ten) -> normalize
+    open_image -> draw_canvas -> extract_views (one crop, or ten) -> normalize
 
 Source: Krizhevsky et al. 2012, sec. 2 and 4.1; crops and mean as in cuda-convnet's convdata.py.
 """
@@ -27,6 +27,7 @@ __all__ = [
     "Window",
     "canvas_size",
     "crop_offsets",
+    "draw_canvas",
     "draw_window",
     "extract_views",
     "normalize",
@@ -80,6 +81,8 @@ class Preprocessing:
     mean, std: by channel, in `channel_order`, in units after `scale`.
     mean_image: float32 (3, height, width) on the canvas, replaces `mean`; its central crop is subtracted from every
         crop, wherever that was taken, as the 2012 code did.
+    reduce_to: a picture whose shorter side is longer is reduced to that before all else, for weights that have learned
+        from small pictures alone and know nothing of what sharper ones show.
 
     Raises:
         InputError: a crop larger than the canvas, an unknown filter or channel order, a mean image of another size.
@@ -93,6 +96,7 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     mean_image: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    reduce_to: int | None = None
 
     def __post_init__(self) -> None:
         check_canvas(self.resize, self.interpolation, self.crop)
@@ -100,6 +104,8 @@ class Preprocessing:
             raise InputError(f"channel_order is RGB or BGR, not {self.channel_order!r}")
         if len(self.mean) != 3 or len(self.std) != 3 or not np.isfinite([*self.mean, *self.std, self.scale]).all():
             raise InputError("mean and std are three numbers each, and scale is a number")
+        if self.reduce_to is not None and not (isinstance(self.reduce_to, int) and self.reduce_to >= 1):
+            raise InputError(f"reduce_to is a whole number of pixels, not {self.reduce_to!r}")
         if min(self.std) <= 0 or self.scale <= 0:
             raise InputError("std and scale must be above zero")
         if self.mean_image is not None and self.mean_image.shape != (3, *self.canvas):
@@ -128,7 +134,7 @@ class Preprocessing:
             "scale": self.scale,
             "mean": list(self.mean) if self.mean_image is None else "image",
             "std": list(self.std),
-        }
+        } | ({} if self.reduce_to is None else {"reduce_to": self.reduce_to})
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], mean_image: NDArray[np.float32] | None = None) -> Self:
@@ -137,7 +143,7 @@ class Preprocessing:
         Raises:
             InputError: an unknown key, values that do not fit together, or a mean image that is meant and not given.
         """
-        known = cls().to_json()
+        known = cls(reduce_to=1).to_json()
         if unknown := sorted(values.keys() - known.keys()):
             raise InputError(f"unknown preprocessing {', '.join(unknown)}; known: {', '.join(known)}")
         plain: dict[str, Any] = {
@@ -177,6 +183,15 @@ def resize_image(image: Image.Image, resize: Resize, interpolation: str) -> NDAr
     With an integer `resize` the sizes round as torchvision's `Resize` and `CenterCrop` do.
     """
     return np.ascontiguousarray(draw_window(image, resize, interpolation).transpose(2, 0, 1))
+
+
+def draw_canvas(image: Image.Image, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """The canvas that weights want of an RGB picture: uint8 (height, width, 3), not to be changed."""
+    shorter, side = min(image.size), preprocessing.reduce_to
+    if side and side < shorter:
+        width, height = (max(1, round(side * edge / shorter)) for edge in image.size)
+        image = image.resize((width, height), Image.Resampling.BOX)  # each pixel the mean of those that it replaces
+    return draw_window(image, preprocessing.resize, preprocessing.interpolation)
 
 
 def draw_window(

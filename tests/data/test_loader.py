@@ -13,7 +13,7 @@ from alexnet.data.prefetch import prefetch
 from alexnet.data.splits import ArraySplit
 from alexnet.data.transforms import draw_crops
 from alexnet.errors import DataError, ImageError, InputError
-from alexnet.preprocess import Preprocessing, resize_image
+from alexnet.preprocess import Preprocessing, draw_canvas, resize_image
 
 PCA = (np.array([1, 2, 3], np.float32), np.eye(3, dtype=np.float32))
 OPTIONS = LoaderOptions(
@@ -154,6 +154,13 @@ def test_eval_batches_are_whole_canvases_in_stored_order(split):
     np.testing.assert_array_equal(labels, split.labels)
     expected = np.stack([resize_image(split.image(index), (10, 14), "bilinear") for index in range(70)])
     np.testing.assert_array_equal(images, expected)
+
+
+def test_eval_batches_are_reduced_where_the_weights_ask_for_it(split):
+    settings = Preprocessing(resize=10, crop=9, reduce_to=4)
+    [(images, *_), *_] = eval_batches(split, batch_size=32, preprocessing=settings, workers=1)
+    np.testing.assert_array_equal(images[7], draw_canvas(split.image(7), settings).transpose(2, 0, 1))
+    assert (images[7] != resize_image(split.image(7), 10, "bilinear")).any()
 
 
 def test_eval_batches_of_chosen_images_keep_their_order(split):

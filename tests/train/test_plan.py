@@ -191,6 +191,14 @@ def test_the_parents_preprocessing_is_kept(plan_of: Planner, tiny_weights: Weigh
     assert plan_of(data_of(unnamed_classes(4)), weights=parent, recipe="caffe").beginning.statistics is None
 
 
+def test_a_child_learns_from_pictures_as_they_are(plan_of: Planner, tiny_weights: Weights, tmp_path: Path) -> None:
+    """What its parent's were reduced to is no matter then."""
+    parent = replace(tiny_weights, preprocessing=replace(tiny_weights.preprocessing, reduce_to=8))
+    save_weights(tmp_path / "reduced.safetensors", parent)
+    plan = plan_of(data_of(unnamed_classes(4)), weights=str(tmp_path / "reduced.safetensors"))
+    assert plan.beginning.preprocessing == tiny_weights.preprocessing
+
+
 def test_a_net_that_the_weights_are_not_is_refused(plan_of: Planner, parent: str) -> None:
     with pytest.raises(InputError, match=r"parent\.safetensors is a tiny, not a digits; leave --net out"):
         plan_of(data_of(unnamed_classes(4)), weights=parent, net="digits")

@@ -34,6 +34,10 @@ def compress(
     licence: Annotated[
         str | None, typer.Option(help="Under which you publish the file; default: the original's.")
     ] = None,
+    reduce_to: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pixels that larger pictures are reduced to, for a net that knows small ones alone."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue what was begun for DST.")] = False,
     limit_train_batches: Annotated[int | None, typer.Option(min=1, help="Steps an epoch at most.")] = None,
     json: AsJson = False,
@@ -55,6 +59,7 @@ def compress(
         seed=seed,
         limit_train_batches=limit_train_batches,
         licence=licence,
+        reduce_to=reduce_to,
     )
     done = make_small(weights, destination, options, resume=resume, observer=Watcher())
     if json:

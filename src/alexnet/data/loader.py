@@ -18,7 +18,7 @@ from alexnet.data.prefetch import prefetch
 from alexnet.data.splits import Split
 from alexnet.data.transforms import Crops, draw_crops
 from alexnet.errors import DataError, ImageError, InputError
-from alexnet.preprocess import Preprocessing, Resize, Window, canvas_size, check_canvas, draw_window
+from alexnet.preprocess import Preprocessing, Resize, Window, canvas_size, check_canvas, draw_canvas, draw_window
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,8 +201,7 @@ def _canvases(
     split: Split, preprocessing: Preprocessing, indices: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[ImageError]]:
     def draw(place: int, image: NDArray[np.uint8]) -> None:
-        picture = split.image(int(indices[place]))
-        _put(draw_window(picture, preprocessing.resize, preprocessing.interpolation), image)
+        _put(draw_canvas(split.image(int(indices[place])), preprocessing), image)
 
     canvases = np.empty((len(indices), 3, *preprocessing.canvas), np.uint8)
     sound, damaged = _draw_all(draw, canvases)

@@ -1,6 +1,6 @@
 """What a run begins with: its net, what is done to images before the first row, how the training images look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,13 +33,15 @@ def begin_with(
     workers: int,
     damaged: DamagedImages,
 ) -> Beginning:
-    """What the recipe asks for; images are prepared as for `parent`, where there is one.
+    """What the recipe asks for; images are prepared as for `parent`, where there is one, but not reduced as for it:
+    the net learns from these pictures as they are, and then knows such.
 
     Raises:
         DataError: no training image can be read, or too few.
     """
     statistics = _statistics(recipe, spec, dataset, parent, observer, workers, damaged)
-    preprocessing = parent.preprocessing if parent else _preprocessing(recipe, spec, statistics)
+    ours = _preprocessing(recipe, spec, statistics)
+    preprocessing = replace(parent.preprocessing, reduce_to=None) if parent else ours
     return Beginning(spec=spec, recipe=recipe, preprocessing=preprocessing, statistics=statistics)
 
 

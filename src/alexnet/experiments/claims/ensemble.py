@@ -79,8 +79,8 @@ def _check_alike(classifiers: list[Classifier]) -> None:
         if [info.name for info in other.classes] != [info.name for info in first.classes]:
             raise InputError("these weights know other classes, or in another order; give nets of one data set")
         ways = [
-            (each.preprocessing.resize, each.preprocessing.crop, each.preprocessing.interpolation)
-            for each in (first, other)
+            (way.resize, way.crop, way.interpolation, way.reduce_to)
+            for way in (first.preprocessing, other.preprocessing)
         ]
         if ways[0] != ways[1]:
             raise InputError("these weights want images of other sizes; give nets that prepare images alike")
