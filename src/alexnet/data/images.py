@@ -112,7 +112,8 @@ def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         raise ImageError(f"{name}: no such file", "unreadable") from None
     except IsADirectoryError:
-        raise ImageError(f"{name}: a folder, not an image; give files, or a folder that has some", "unreadable") from None
+        told = "a folder, not an image; give files, or a folder that has some"
+        raise ImageError(f"{name}: {told}", "unreadable") from None
     except OSError as error:
         raise ImageError(f"{name}: cannot be read ({error.strerror or error})", "unreadable") from None
 
