@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from alexnet.arch import find
+from alexnet.arch.rows import Dropout, Relu, Softmax, Tanh
 from alexnet.arch.shapes import measure
-from alexnet.arch.spec import IMAGE, Dropout, Relu, Softmax, Tanh
+from alexnet.arch.spec import IMAGE
 from alexnet.data.loader import LoaderOptions, TrainLoader
 from ours import NET
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import alexnet
 from alexnet.arch import find
+from alexnet.arch.rows import Lrn
 from alexnet.arch.shapes import total_params
-from alexnet.arch.spec import Lrn
 from alexnet.nn import build
 
 

@@ -50,7 +50,8 @@ def tiny_weights() -> "Weights":
     """Random weights of a small net: 12-pixel crops of 16-pixel canvases, six classes, a mean image."""
     import numpy as np
 
-    from alexnet.arch.spec import Conv, Dropout, Fc, Lrn, MaxPool, Relu, Softmax, Spec
+    from alexnet.arch.rows import Conv, Dropout, Fc, Lrn, MaxPool, Relu, Softmax
+    from alexnet.arch.spec import Spec
     from alexnet.data.splits import ClassInfo
     from alexnet.preprocess import Preprocessing
     from alexnet.weights import Weights

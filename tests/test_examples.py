@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from alexnet.arch import find
-from alexnet.arch.spec import Weighted
+from alexnet.arch.rows import Weighted
 from alexnet.data.color import mix_noise
 from alexnet.data.datasets import open_data
 from alexnet.data.folder import open_folder

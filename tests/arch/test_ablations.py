@@ -1,22 +1,9 @@
 import pytest
 
 from alexnet.arch import ABLATIONS, NETS, find
+from alexnet.arch.rows import Conv, Dropout, Fc, Local, Lrn, MaxPool, Pool, Relu, SameMapNorm, Softmax, Tanh, Weighted
 from alexnet.arch.shapes import measure, total_macs, total_params
-from alexnet.arch.spec import (
-    Conv,
-    Dropout,
-    Fc,
-    Local,
-    Lrn,
-    MaxPool,
-    Pool,
-    Relu,
-    SameMapNorm,
-    Softmax,
-    Spec,
-    Tanh,
-    Weighted,
-)
+from alexnet.arch.spec import Spec
 from alexnet.errors import SpecError
 
 TWO_TOWERS = set(ABLATIONS)

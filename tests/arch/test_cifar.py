@@ -2,8 +2,8 @@ import pytest
 
 from alexnet.arch import find
 from alexnet.arch.cifar import SMALL_NETS
+from alexnet.arch.rows import AvgPool, Conv, Dropout, Lrn, MaxPool, Pool, SameMapNorm, Weighted
 from alexnet.arch.shapes import measure, total_params
-from alexnet.arch.spec import AvgPool, Conv, Dropout, Lrn, MaxPool, Pool, SameMapNorm, Weighted
 
 # Facts, section 2.5; digits is ours: 2,432 + 9,280 + 36,928 + 131,200 + 1,290.
 PARAMS = {

@@ -4,8 +4,27 @@ from copy import deepcopy
 import pytest
 
 from alexnet.arch import ABLATIONS, NETS, find
+from alexnet.arch.rows import (
+    ROW_TYPES,
+    AdaptiveAvgPool,
+    AvgPool,
+    Blur,
+    Concat,
+    ContrastNorm,
+    Conv,
+    Fc,
+    Local,
+    Logistic,
+    Mirror,
+    RandomPool,
+    Relu,
+    Select,
+    Softmax,
+    Subsample,
+    Sum,
+)
 from alexnet.arch.serial import spec_from_json, spec_to_json
-from alexnet.arch.spec import ROW_TYPES, AdaptiveAvgPool, AvgPool, Conv, Fc, Local, Relu, Softmax, Spec
+from alexnet.arch.spec import Spec
 from alexnet.errors import SpecError
 
 GRAPH = Spec(
@@ -23,6 +42,25 @@ GRAPH = Spec(
         Softmax("prob"),
     ),
 )
+ODD = Spec(
+    name="odd",
+    source="this file",
+    input=(3, 16, 16),
+    rows=(
+        Blur("blur", 5, 2.0),
+        Subsample("nails", 2),
+        Mirror("mirror"),
+        Select("select", (2, 0, 2, 1)),
+        Conv("conv1", 4, 3, padding=1, groups=2, has_bias=False),
+        ContrastNorm("norm1", size=5),
+        Sum("sum", inputs=("conv1", "norm1"), coefficients=(1.0, -0.5)),
+        RandomPool("pool1", 2, 2),
+        Fc("one", 3),
+        Fc("two", 4, inputs=("pool1",)),
+        Concat("both", inputs=("one", "two")),
+        Logistic("prob"),
+    ),
+)
 
 
 def every_net() -> dict[str, Spec]:
@@ -36,7 +74,7 @@ def every_net() -> dict[str, Spec]:
     return specs
 
 
-SPECS = every_net() | {"graph": GRAPH}
+SPECS = every_net() | {"graph": GRAPH, "odd": ODD}
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)

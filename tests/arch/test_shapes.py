@@ -3,15 +3,7 @@ from dataclasses import replace
 import pytest
 
 from alexnet.arch import NETS, find
-from alexnet.arch.shapes import (
-    conv_extent,
-    measure,
-    pool_extent,
-    total_macs,
-    total_neurons,
-    total_params,
-)
-from alexnet.arch.spec import (
+from alexnet.arch.rows import (
     AdaptiveAvgPool,
     AvgPool,
     Conv,
@@ -24,8 +16,16 @@ from alexnet.arch.spec import (
     Row,
     SameMapNorm,
     Softmax,
-    Spec,
 )
+from alexnet.arch.shapes import (
+    conv_extent,
+    measure,
+    pool_extent,
+    total_macs,
+    total_neurons,
+    total_params,
+)
+from alexnet.arch.spec import Spec
 from alexnet.errors import SpecError
 
 

@@ -1,9 +1,10 @@
 import pytest
 
 from alexnet.arch import find
+from alexnet.arch.rows import AdaptiveAvgPool, Conv, Fc, Softmax
 from alexnet.arch.shapes import measure
 from alexnet.arch.smaller import smaller
-from alexnet.arch.spec import AdaptiveAvgPool, Conv, Fc, Softmax, Spec
+from alexnet.arch.spec import Spec
 from alexnet.errors import SpecError
 
 

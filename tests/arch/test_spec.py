@@ -3,7 +3,8 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from alexnet.arch import NETS
-from alexnet.arch.spec import IMAGE, ROW_TYPES, Conv, Dropout, Fc, MaxPool, Relu, Row, Softmax, Spec
+from alexnet.arch.rows import ROW_TYPES, Conv, Dropout, Fc, MaxPool, Relu, Row, Softmax
+from alexnet.arch.spec import IMAGE, Spec
 from alexnet.errors import SpecError
 
 # A graph: a branch of one convolution goes around two others, and all three end in fc5.

@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from alexnet.arch import NETS, find
+from alexnet.arch.rows import Dropout, Lrn, MaxPool, SameMapNorm, Weighted
 from alexnet.arch.shapes import measure, total_macs, total_neurons, total_params
-from alexnet.arch.spec import Dropout, Lrn, MaxPool, SameMapNorm, Weighted
 from alexnet.arch.variants import IMAGENET_NETS
 from alexnet.defaults import DEFAULT_NET
 from alexnet.errors import SpecError, UnknownNameError

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from alexnet.arch import find
-from alexnet.arch.spec import Weighted
+from alexnet.arch.rows import Weighted
 from alexnet.experiments import first_steps as experiment
 from alexnet.experiments.first_steps import main, with_weight_std
 

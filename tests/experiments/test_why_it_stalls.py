@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from alexnet.arch import find
-from alexnet.arch.spec import Weighted
+from alexnet.arch.rows import Weighted
 from alexnet.experiments.why_it_stalls import (
     CURVES,
     Signal,

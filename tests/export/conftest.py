@@ -5,7 +5,8 @@ from math import prod
 import numpy as np
 import pytest
 
-from alexnet.arch.spec import Fc, Local, Spec
+from alexnet.arch.rows import Fc, Local
+from alexnet.arch.spec import Spec
 from alexnet.data.splits import unnamed_classes
 from alexnet.preprocess import Preprocessing
 from alexnet.weights import Weights

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from alexnet.arch import NETS, find
-from alexnet.arch.spec import (
+from alexnet.arch.rows import (
     AdaptiveAvgPool,
     AvgPool,
     Conv,
@@ -24,9 +24,9 @@ from alexnet.arch.spec import (
     Relu,
     SameMapNorm,
     Softmax,
-    Spec,
     Tanh,
 )
+from alexnet.arch.spec import Spec
 from alexnet.export.onnx import onnx_graph, onnx_model, save_graph, with_outputs
 from alexnet.interop.onnx import Graph
 from alexnet.nn.build import assemble

@@ -10,7 +10,7 @@ import openvino
 import pytest
 
 from alexnet.arch import find
-from alexnet.arch.spec import Conv
+from alexnet.arch.rows import Conv
 from alexnet.engines.signals import kept_signal_stack
 from alexnet.errors import InputError
 from alexnet.export import openvino as exported

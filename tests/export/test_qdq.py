@@ -9,7 +9,8 @@ import onnxruntime
 import pytest
 
 from alexnet.arch import find
-from alexnet.arch.spec import Conv, Dropout, Fc, Lrn, MaxPool, Relu, Softmax, Spec
+from alexnet.arch.rows import Conv, Dropout, Fc, Lrn, MaxPool, Relu, Softmax
+from alexnet.arch.spec import Spec
 from alexnet.export.onnx import onnx_graph
 from alexnet.export.qdq import insert_quantization, quantize_weight, values_to_quantize
 from alexnet.export.ranges import spanning

@@ -6,7 +6,8 @@ import onnxruntime
 import pytest
 
 from alexnet.arch import find
-from alexnet.arch.spec import Conv, Spec
+from alexnet.arch.rows import Conv
+from alexnet.arch.spec import Spec
 from alexnet.export.int8 import quantize
 from alexnet.export.onnx import onnx_graph, with_outputs
 from alexnet.export.towers import split_towers, tower_names

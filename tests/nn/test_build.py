@@ -12,9 +12,7 @@ from torch.autograd import gradcheck
 from torch.nn import functional as F
 
 from alexnet.arch import ABLATIONS, NETS, find
-from alexnet.arch.shapes import measure, total_macs, total_params
-from alexnet.arch.spec import (
-    IMAGE,
+from alexnet.arch.rows import (
     ROW_TYPES,
     AdaptiveAvgPool,
     AvgPool,
@@ -28,9 +26,10 @@ from alexnet.arch.spec import (
     Row,
     SameMapNorm,
     Softmax,
-    Spec,
     Tanh,
 )
+from alexnet.arch.shapes import measure, total_macs, total_params
+from alexnet.arch.spec import IMAGE, Spec
 from alexnet.errors import SpecError, UnknownNameError
 from alexnet.nn import Net, assemble, build, create
 from alexnet.nn.build import build_row, feature_row

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from alexnet.arch import find
-from alexnet.arch.spec import Conv, Fc, Local, Spec, Weighted
+from alexnet.arch.rows import Conv, Fc, Local, Weighted
+from alexnet.arch.spec import Spec
 from alexnet.nn import InputLayer, build
 from alexnet.nn.init import initialize
 from alexnet.preprocess import Preprocessing, extract_views, open_image, resize_image

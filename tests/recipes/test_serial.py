@@ -8,7 +8,9 @@ from alexnet.errors import InputError
 from alexnet.recipes import (
     RECIPES,
     VARIATIONS,
-    DExp,
+    Exp,
+    FilterLimits,
+    Momenta,
     Rates,
     Recipe,
     Steps,
@@ -29,14 +31,16 @@ def every_recipe() -> dict[str, Recipe]:
                 continue
     found["pruned"] = pruning(RECIPES["digits"], 1000)
     found["shared"] = sharing_values(RECIPES["caffe"])
-    rates = Rates(DExp(0.1, 10.0, 5), Steps(0.2))
+    rates = Rates(Exp(0.1, 10.0, 0.5), Steps(0.2))
     found["rows"] = Recipe(
         name="rows",
         source="test",
         epochs=3,
         rates=rates,
         row_rates={"fc8": rates},
+        row_momenta={"fc8": Momenta(0.5, 0.0)},
         row_decay={"fc8": 1.0},
+        row_limits={"fc8": FilterLimits(longest=1e-3)},
     )
     return found
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from alexnet.arch.spec import Conv, Dropout, Fc, Relu, Softmax, Spec
+from alexnet.arch.rows import Conv, Dropout, Fc, Relu, Softmax
+from alexnet.arch.spec import Spec
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet
 from alexnet.nn import Net, build

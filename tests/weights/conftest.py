@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from alexnet.arch import NETS
-from alexnet.arch.spec import Conv, Fc, Row, Spec
+from alexnet.arch.rows import Conv, Fc, Row
+from alexnet.arch.spec import Spec
 from alexnet.interop.protobuf import write_block, write_integers, write_text
 from alexnet.weights.check import tensor_shapes
 

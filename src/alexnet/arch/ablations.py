@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from alexnet.arch.spec import Conv, Dropout, Fc, Lrn, MaxPool, Relu, Row, SameMapNorm, Spec, Tanh
+from alexnet.arch.rows import Conv, Dropout, Fc, Lrn, MaxPool, Relu, Row, SameMapNorm, Tanh
+from alexnet.arch.spec import Spec
 from alexnet.errors import SpecError
 
 Ablation = Callable[[Spec], Spec]

@@ -6,7 +6,8 @@ Standard library only.
 
 from dataclasses import replace
 
-from alexnet.arch.spec import AvgPool, Conv, Dropout, Fc, Local, Lrn, MaxPool, Relu, SameMapNorm, Softmax, Spec
+from alexnet.arch.rows import AvgPool, Conv, Dropout, Fc, Local, Lrn, MaxPool, Relu, SameMapNorm, Softmax
+from alexnet.arch.spec import Spec
 
 CIFAR_80SEC = Spec(
     name="cifar-80sec",

@@ -1,6 +1,7 @@
 """What is meant by a layer when its outputs are asked for. Standard library only."""
 
-from alexnet.arch.spec import ACTIVATIONS, Spec
+from alexnet.arch.rows import ACTIVATIONS
+from alexnet.arch.spec import Spec
 from alexnet.errors import UnknownNameError
 
 

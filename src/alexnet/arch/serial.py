@@ -3,7 +3,8 @@
 from dataclasses import MISSING, asdict, fields
 from typing import Any, Literal, cast, get_args, get_origin
 
-from alexnet.arch.spec import ROW_TYPES, Row, Spec
+from alexnet.arch.rows import ROW_TYPES, Row
+from alexnet.arch.spec import Spec
 from alexnet.errors import SpecError
 
 
@@ -67,7 +68,7 @@ def _fits(value: Any, wanted: Any) -> bool:
     if get_origin(wanted) is Literal:
         return value in choices
     if get_origin(wanted) is tuple:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return isinstance(value, list) and all(_fits(item, choices[0]) for item in value)
     if choices:
         return any(_fits(value, choice) for choice in choices)
     return type(value) is wanted or (wanted is float and type(value) is int)

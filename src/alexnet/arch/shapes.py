@@ -7,9 +7,10 @@ Standard library only.
 from dataclasses import dataclass
 from math import ceil, floor, prod
 
-from alexnet.arch.spec import (
-    IMAGE,
+from alexnet.arch.rows import (
     AdaptiveAvgPool,
+    Blur,
+    ContrastNorm,
     Conv,
     Fc,
     Local,
@@ -18,9 +19,12 @@ from alexnet.arch.spec import (
     Rounding,
     Row,
     SameMapNorm,
+    Select,
     Softmax,
-    Spec,
+    Subsample,
+    Sum,
 )
+from alexnet.arch.spec import IMAGE, Spec
 from alexnet.errors import SpecError
 
 Shape = tuple[int, int, int]  # (channels, height, width) of one image's activations
@@ -82,6 +86,12 @@ def pool_extent(size: int, kernel_size: int, stride: int, rounding: Rounding) ->
     return count - 1 if (count - 1) * stride >= size else count
 
 
+def subsample_extent(size: int, stride: int) -> tuple[int, int]:
+    """Pixels kept along one axis, and the first of them: the 2012 rule, which leaves out as many at both ends."""
+    count = ceil(size / stride)
+    return count, (size - stride * (count - 1)) // 2
+
+
 def measure(spec: Spec) -> tuple[RowShape, ...]:
     """Every row of `spec` with its sizes and costs, in order.
 
@@ -94,57 +104,81 @@ def measure(spec: Spec) -> tuple[RowShape, ...]:
     measured = []
     for row in spec.rows:
         inputs = spec.inputs_of(row)
-        shape = _stacked(spec, row, [shapes[name] for name in inputs])
+        shape = _stacked(spec.name, row, [shapes[name] for name in inputs])
         seen = max((fields[name] for name in inputs), key=lambda field: field.size)
-        output, weight, bias, macs = _measure_row(spec, row, shape)
-        if min(output) < 1:
-            raise SpecError(f"{spec.name}: row {row.name} leaves nothing of its {shape} input; use larger images")
+        output, weight, bias, macs = _measure_row(spec.name, row, shape)
         shapes[row.name] = output
         fields[row.name] = _field(row, seen, max(height, width))
         measured.append(RowShape(row, inputs, shape, output, weight, bias, macs, fields[row.name]))
     return tuple(measured)
 
 
-def _stacked(spec: Spec, row: Row, shapes: list[Shape]) -> Shape:
+def output_of(net: str, row: Row, shapes: list[Shape]) -> Shape:
+    """What a row of `net` makes of inputs of these shapes.
+
+    Raises:
+        SpecError: it does not fit them.
+    """
+    return _measure_row(net, row, _stacked(net, row, shapes))[0]
+
+
+def _stacked(net: str, row: Row, shapes: list[Shape]) -> Shape:
     if len({shape[1:] for shape in shapes}) > 1:
-        raise SpecError(f"{spec.name}: the inputs of row {row.name} have different sizes: {shapes}")
+        raise SpecError(f"{net}: the inputs of row {row.name} have different sizes: {shapes}")
+    if isinstance(row, Sum) and (len(set(shapes)) > 1 or len(row.coefficients) not in (0, len(shapes))):
+        raise SpecError(f"{net}: row {row.name} cannot add up {shapes} with {len(row.coefficients)} coefficients")
     return (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
 
-def _measure_row(spec: Spec, row: Row, shape: Shape) -> tuple[Shape, tuple[int, ...], tuple[int, ...], int]:
+def _measure_row(net: str, row: Row, shape: Shape) -> tuple[Shape, tuple[int, ...], tuple[int, ...], int]:
     """(output, weight shape, bias shape, multiply-adds) of one row."""
+    measured = _sizes(net, row, shape)
+    if min(measured[0]) < 1:
+        raise SpecError(f"{net}: row {row.name} leaves nothing of its {shape} input; use larger images")
+    return measured
+
+
+def _sizes(net: str, row: Row, shape: Shape) -> tuple[Shape, tuple[int, ...], tuple[int, ...], int]:
     channels, height, width = shape
     match row:
         case Conv() | Local():
             groups = row.groups if isinstance(row, Conv) else 1
-            _check_groups(spec, row, groups, channels, row.out_channels)
+            _check_groups(net, row, groups, channels, row.out_channels)
             rows, _ = conv_extent(height, row.kernel_size, row.stride, row.padding, row.rounding)
             columns, _ = conv_extent(width, row.kernel_size, row.stride, row.padding, row.rounding)
             positions = rows * columns
             filters = (row.out_channels, channels // groups, row.kernel_size, row.kernel_size)
             output = (row.out_channels, rows, columns)
-            if isinstance(row, Local):
-                return output, (positions, *filters), (row.out_channels, rows, columns), positions * prod(filters)
-            return output, filters, (row.out_channels,), positions * prod(filters)
+            weight, bias = ((positions, *filters), output) if isinstance(row, Local) else (filters, output[:1])
+            return output, weight, bias if row.has_bias else (), positions * prod(filters)
         case Fc():
-            _check_groups(spec, row, row.groups, channels, row.out_features)
+            _check_groups(net, row, row.groups, channels, row.out_features)
             weight = (row.out_features, prod(shape) // row.groups)
-            return (row.out_features, 1, 1), weight, (row.out_features,), prod(weight)
+            return (row.out_features, 1, 1), weight, (row.out_features,) if row.has_bias else (), prod(weight)
         case Pool():
             rows, columns = (pool_extent(n, row.kernel_size, row.stride, row.rounding) for n in (height, width))
             return (channels, rows, columns), (), (), 0
         case AdaptiveAvgPool():
             return (channels, row.output_size, row.output_size), (), (), 0
         case Lrn():
-            _check_groups(spec, row, row.groups, channels, channels)
+            _check_groups(net, row, row.groups, channels, channels)
             return shape, (), (), 0
+        case Sum():
+            return (channels // max(1, len(row.inputs)), height, width), (), (), 0
+        case Select():
+            if not all(0 <= channel < channels for channel in row.channels):
+                raise SpecError(f"{net}: row {row.name} selects channels that its {channels} inputs have not")
+            return (len(row.channels), height, width), (), (), 0
+        case Subsample():
+            rows, columns = (subsample_extent(side, row.stride)[0] for side in (height, width))
+            return (channels, rows, columns), (), (), 0
         case _:
             return shape, (), (), 0
 
 
-def _check_groups(spec: Spec, row: Row, groups: int, *channels: int) -> None:
+def _check_groups(net: str, row: Row, groups: int, *channels: int) -> None:
     if uneven := [count for count in channels if count % groups]:
-        raise SpecError(f"{spec.name}: row {row.name} cannot split {uneven[0]} channels into {groups} groups")
+        raise SpecError(f"{net}: row {row.name} cannot split {uneven[0]} channels into {groups} groups")
 
 
 def _field(row: Row, seen: Field, whole: int) -> Field:
@@ -154,6 +188,12 @@ def _field(row: Row, seen: Field, whole: int) -> Field:
             return Field(min(size, whole), seen.stride * row.stride)
         case SameMapNorm():
             return Field(min(seen.size + (row.size - 1) * seen.stride, whole), seen.stride)
+        case ContrastNorm():  # a window of means, each of a window
+            return Field(min(seen.size + 2 * (row.size - 1) * seen.stride, whole), seen.stride)
+        case Blur():
+            return Field(min(seen.size + (row.kernel_size - 1) * seen.stride, whole), seen.stride)
+        case Subsample():
+            return Field(seen.size, seen.stride * row.stride)
         case Fc() | AdaptiveAvgPool() | Softmax():
             return Field(whole, whole)
         case _:

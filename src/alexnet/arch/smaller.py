@@ -6,8 +6,9 @@ net spreads them. Source: training on growing images is Howard's (fast.ai, DAWNB
 
 from dataclasses import replace
 
+from alexnet.arch.rows import AdaptiveAvgPool, Fc
 from alexnet.arch.shapes import RowShape, measure
-from alexnet.arch.spec import AdaptiveAvgPool, Fc, Spec
+from alexnet.arch.spec import Spec
 from alexnet.errors import SpecError
 
 

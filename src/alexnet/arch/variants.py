@@ -6,18 +6,8 @@ errors are the paper's); `paper-2012` is what the prose says. Standard library o
 
 from dataclasses import replace
 
-from alexnet.arch.spec import (
-    AdaptiveAvgPool,
-    Conv,
-    Dropout,
-    Fc,
-    Lrn,
-    MaxPool,
-    Relu,
-    SameMapNorm,
-    Softmax,
-    Spec,
-)
+from alexnet.arch.rows import AdaptiveAvgPool, Conv, Dropout, Fc, Lrn, MaxPool, Relu, SameMapNorm, Softmax
+from alexnet.arch.spec import Spec
 
 # Net 145: LRN acts on signed values in layer 1, conv3 to conv5 start at 0.03, a same-map norm follows norm2.
 KRIZHEVSKY_145 = Spec(

@@ -1,5 +1,6 @@
 """`alexnet summary NET`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,19 +8,20 @@ import typer
 from alexnet.arch import find
 from alexnet.cli.output import AsJson, print_json
 from alexnet.describe import PAPER_BATCH_SIZE, layer_table, net_json
+from alexnet.interop.cuda_convnet.files import SUFFIX, read_definition
 
 EXAMPLE = "krizhevsky-145+no-lrn"
 
 
 def summary(
-    net: Annotated[str, typer.Argument(help="A net, with ablations joined by +.", metavar="NET")],
+    net: Annotated[str, typer.Argument(help="A net, with ablations joined by +, or a definition file.", metavar="NET")],
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images at a time, for the memory of the outputs.")
     ] = PAPER_BATCH_SIZE,
     json: AsJson = False,
 ) -> None:
     """Print a net's layers: sizes, parameters, multiply-adds, neurons, memory."""
-    spec = find(net)
+    spec = read_definition(Path(net)).spec if net.endswith(SUFFIX) else find(net)
     if json:
         print_json(net_json(spec))
     else:

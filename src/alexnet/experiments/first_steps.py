@@ -17,7 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from alexnet.arch.spec import Spec, Weighted
+from alexnet.arch.rows import Weighted
+from alexnet.arch.spec import Spec
 from alexnet.atomic import write_whole
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet

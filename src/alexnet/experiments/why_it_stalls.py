@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from alexnet.arch import find
-from alexnet.arch.spec import Spec, Weighted
+from alexnet.arch.rows import Weighted
+from alexnet.arch.spec import Spec
 from alexnet.data.collection import image_files
 from alexnet.errors import InputError
 from alexnet.experiments.first_steps import with_weight_std

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from alexnet.arch.rows import Fc
 from alexnet.arch.shapes import measure
-from alexnet.arch.spec import IMAGE, Fc, Spec
+from alexnet.arch.spec import IMAGE, Spec
 from alexnet.atomic import write_whole
 from alexnet.errors import WeightsError
 from alexnet.export.rows import Draft, draw_row

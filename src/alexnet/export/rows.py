@@ -9,21 +9,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.arch.shapes import RowShape, Shape, conv_extent, pool_extent
-from alexnet.arch.spec import (
+from alexnet.arch.rows import (
     AdaptiveAvgPool,
+    Blur,
+    Concat,
+    ContrastNorm,
     Conv,
     Dropout,
     Fc,
     Local,
+    Logistic,
     Lrn,
     MaxPool,
+    Mirror,
     Pool,
+    RandomPool,
     Relu,
     SameMapNorm,
+    Select,
     Softmax,
+    Subsample,
+    Sum,
     Tanh,
+    Weighted,
 )
+from alexnet.arch.shapes import RowShape, Shape, conv_extent, pool_extent, subsample_extent
 from alexnet.errors import SpecError
 from alexnet.interop.onnx import Attribute, Node
 
@@ -68,8 +78,7 @@ def draw_row(draft: Draft, shape: RowShape, x: str) -> None:
     """
     match row := shape.row:
         case Conv():
-            weights = (f"{row.name}.weight", f"{row.name}.bias")
-            draft.add("Conv", row.name, x, *weights, **_window(row, shape.input), group=row.groups)
+            draft.add("Conv", row.name, x, *_parameters(row), **_window(row, shape.input), group=row.groups)
         case Local():
             _draw_local(draft, row, shape, x)
         case Fc():
@@ -78,6 +87,10 @@ def draw_row(draft: Draft, shape: RowShape, x: str) -> None:
             _draw_lrn(draft, row, shape, x)
         case SameMapNorm():
             _draw_same_map_norm(draft, row, x)
+        case ContrastNorm():
+            _draw_contrast_norm(draft, row, x)
+        case RandomPool():
+            raise SpecError(f"row {row.name} draws units at random, which no other program repeats; no ONNX for it")
         case Pool():
             draft.add(
                 "MaxPool" if isinstance(row, MaxPool) else "AveragePool", row.name, x, **_window(row, shape.input)
@@ -88,6 +101,21 @@ def draw_row(draft: Draft, shape: RowShape, x: str) -> None:
             draft.add("Relu", row.name, x)
         case Tanh():
             draft.add("Tanh", row.name, x)
+        case Logistic():
+            draft.add("Sigmoid", row.name, x)
+        case Concat():
+            draft.add("Identity", row.name, x)
+        case Sum():
+            _draw_sum(draft, row, shape, x)
+        case Select():
+            draft.add("Gather", row.name, x, np.array(row.channels), axis=1)
+        case Blur():
+            _draw_blur(draft, row, shape, x)
+        case Subsample():
+            _draw_subsample(draft, row, shape, x)
+        case Mirror():
+            width = shape.input[2]
+            draft.add("Gather", row.name, x, np.arange(width - 1, -1, -1), axis=3)
         case Dropout(scale_at="test"):
             draft.add("Mul", row.name, x, 1 - row.rate)
         case Dropout():
@@ -96,6 +124,11 @@ def draw_row(draft: Draft, shape: RowShape, x: str) -> None:
             draft.add("Softmax", row.name, x, axis=1)
         case _:
             raise SpecError(f"row {row.name}: no ONNX for rows of kind {row.kind}")
+
+
+def _parameters(row: Weighted) -> tuple[str, ...]:
+    """The names of a row's weights and, where it has them, biases."""
+    return (f"{row.name}.weight", f"{row.name}.bias")[: 1 + row.has_bias]
 
 
 def _window(row: Conv | Local | Pool, shape: Shape) -> dict[str, Attribute]:
@@ -155,6 +188,54 @@ def _draw_same_map_norm(draft: Draft, row: SameMapNorm, x: str) -> None:
     _draw_division(draft, row.name, x, base, row.beta)
 
 
+def _draw_contrast_norm(draft: Draft, row: ContrastNorm, x: str) -> None:
+    edges = (row.size // 2,) * 2 + ((row.size - 1) // 2,) * 2
+    window: dict[str, Attribute] = {"kernel_shape": (row.size, row.size), "pads": edges}
+    mean = draft.add("AveragePool", f"{row.name}.local", x, **window)
+    contrast = draft.add("Sub", f"{row.name}.contrast", x, mean)
+    squares = draft.add("Mul", f"{row.name}.squares", contrast, contrast)
+    mean_square = draft.add("AveragePool", f"{row.name}.mean", squares, **window, count_include_pad=1)
+    scaled = draft.add("Mul", f"{row.name}.scaled", mean_square, row.alpha)
+    base = draft.add("Add", f"{row.name}.base", scaled, 1.0)
+    _draw_division(draft, row.name, x, base, row.beta)
+
+
+def _draw_sum(draft: Draft, row: Sum, shape: RowShape, x: str) -> None:
+    parts = draft.split(f"{row.name}.parts", x, len(shape.inputs), axis=1) if len(shape.inputs) > 1 else [x]
+    weights = row.coefficients or (1.0,) * len(parts)
+    terms = [
+        part if by == 1 else draft.add("Mul", f"{row.name}.term{index}", part, by)
+        for index, (by, part) in enumerate(zip(weights, parts, strict=True))
+    ]
+    draft.add("Sum", row.name, *terms)
+
+
+def _draw_blur(draft: Draft, row: Blur, shape: RowShape, x: str) -> None:
+    """Two convolutions, one along each side."""
+    channels, near, far = shape.input[0], row.kernel_size // 2, (row.kernel_size - 1) // 2
+    distance = np.arange(row.kernel_size) - (row.kernel_size - 1) / 2
+    taps = np.exp(-(distance**2) / (2 * row.std**2))
+    column = np.tile((taps / taps.sum()).astype(np.float32), (channels, 1))[:, None, :, None]
+    down = draft.add(
+        "Conv", f"{row.name}.down", x, column, kernel_shape=(row.kernel_size, 1), pads=(near, 0, far, 0), group=channels
+    )
+    draft.add(
+        "Conv",
+        row.name,
+        down,
+        column.transpose(0, 1, 3, 2),
+        kernel_shape=(1, row.kernel_size),
+        pads=(0, near, 0, far),
+        group=channels,
+    )
+
+
+def _draw_subsample(draft: Draft, row: Subsample, shape: RowShape, x: str) -> None:
+    sides = shape.input[1:]
+    starts = [subsample_extent(side, row.stride)[1] for side in sides]
+    draft.add("Slice", row.name, x, *(np.array(each) for each in (starts, sides, (2, 3), (row.stride, row.stride))))
+
+
 def _draw_division(draft: Draft, name: str, x: str, base: str, beta: float) -> None:
     """x / base^beta as the value `name`; the 0.75 of every known net as two roots, which are much faster."""
     if beta == 0.75:
@@ -167,14 +248,13 @@ def _draw_division(draft: Draft, name: str, x: str, base: str, beta: float) -> N
 
 def _draw_fc(draft: Draft, row: Fc, x: str) -> None:
     flat = draft.add("Flatten", f"{row.name}.flat", x, axis=1)
-    weight, bias = f"{row.name}.weight", f"{row.name}.bias"
+    parameters = _parameters(row)
     if row.groups == 1:
-        draft.add("Gemm", row.name, flat, weight, bias, transB=1)
+        draft.add("Gemm", row.name, flat, *parameters, transB=1)
         return
     blocks = zip(
         draft.split(f"{row.name}.inputs", flat, row.groups, axis=1),
-        draft.split(f"{row.name}.weights", weight, row.groups, axis=0),
-        draft.split(f"{row.name}.biases", bias, row.groups, axis=0),
+        *(draft.split(f"{name}s", name, row.groups, axis=0) for name in parameters),
         strict=True,
     )
     products = [draft.add("Gemm", f"{row.name}.{i}", *block, transB=1) for i, block in enumerate(blocks)]
@@ -196,7 +276,7 @@ def _draw_local(draft: Draft, row: Local, shape: RowShape, x: str) -> None:
     products = draft.add("MatMul", f"{row.name}.products", filters, turned)  # (positions, out, N)
     back = draft.add("Transpose", f"{row.name}.back", products, perm=(2, 1, 0))
     maps = draft.add("Reshape", f"{row.name}.maps", back, np.array([0, *shape.output]))
-    draft.add("Add", row.name, maps, f"{row.name}.bias")
+    draft.add("Add", row.name, maps, f"{row.name}.bias" if row.has_bias else 0.0)
 
 
 def _draw_adaptive_pool(draft: Draft, row: AdaptiveAvgPool, shape: RowShape, x: str) -> None:

@@ -18,9 +18,17 @@ class FarEdgeConv2d(nn.Conv2d):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int, edges: Edges, groups: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int,
+        edges: Edges,
+        groups: int,
+        bias: bool,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride=stride, padding=0, groups=groups)
+        super().__init__(in_channels, out_channels, kernel_size, stride=stride, padding=0, groups=groups, bias=bias)
         self.edges = edges
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,13 +45,13 @@ class Local2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, output: tuple[int, int, int], kernel_size: int, *, stride: int, edges: Edges
+        self, in_channels: int, output: tuple[int, int, int], kernel_size: int, *, stride: int, edges: Edges, bias: bool
     ) -> None:
         super().__init__()
         self.output, self.kernel_size, self.stride, self.edges = output, kernel_size, stride, edges
         positions = output[1] * output[2]
         self.weight = nn.Parameter(torch.empty(positions, output[0], in_channels, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.zeros(output))
+        self.bias = nn.Parameter(torch.zeros(output)) if bias else None
         nn.init.kaiming_uniform_(self.weight.flatten(0, 1), a=5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +59,8 @@ class Local2d(nn.Module):
         patches = F.unfold(F.pad(x, self.edges), self.kernel_size, stride=self.stride)  # (N, C k k, positions)
         weight = self.weight.flatten(2)  # (positions, out, C k k)
         products = torch.bmm(weight, patches.permute(2, 1, 0))  # (positions, out, N)
-        return products.permute(2, 1, 0).reshape(-1, *self.output) + self.bias
+        maps = products.permute(2, 1, 0).reshape(-1, *self.output)
+        return maps if self.bias is None else maps + self.bias
 
 
 class FlatLinear(nn.Linear):
@@ -68,18 +77,19 @@ class GroupedLinear(nn.Module):
     weight: (out_features, in_features / groups); bias: (out_features,).
     """
 
-    def __init__(self, in_features: int, out_features: int, groups: int) -> None:
+    def __init__(self, in_features: int, out_features: int, groups: int, *, bias: bool) -> None:
         super().__init__()
         self.groups = groups
         self.weight = nn.Parameter(torch.empty(out_features, in_features // groups))
-        self.bias = nn.Parameter(torch.zeros(out_features))
+        self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, ...) to (N, out_features); inputs are flattened as (channel, row, column)."""
         blocks = x.reshape(len(x), self.groups, -1).transpose(0, 1)  # (groups, N, in / groups)
         weight = self.weight.view(self.groups, -1, self.weight.shape[1])  # (groups, out / groups, in / groups)
-        return torch.bmm(blocks, weight.mT).transpose(0, 1).flatten(1) + self.bias
+        products = torch.bmm(blocks, weight.mT).transpose(0, 1).flatten(1)
+        return products if self.bias is None else products + self.bias
 
 
 class TestScaledDropout(nn.Module):

@@ -32,6 +32,28 @@ class SameMapNorm(nn.Module):
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}"
 
 
+class ContrastNorm(nn.Module):
+    """x / (1 + alpha / size^2 * sum of squared differences from the local mean, over the same window)^beta.
+
+    The mean around a unit is over the pixels of its own window inside the image.
+    Source: 2012 release, layer type `cnorm`.
+    """
+
+    def __init__(self, size: int, alpha: float, beta: float) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta = size, alpha, beta
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalized maps of the shape and dtype of `x` (N, C, H, W)."""
+        window, _ = square_windows(x, self.size, 1.0)
+        mean = window(x) / window(torch.ones_like(x[:1, :1]))
+        return x * (1 + self.alpha / self.size**2 * window((x - mean) ** 2)) ** -self.beta
+
+    def extra_repr(self) -> str:
+        """The settings, as `print(net)` shows them."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}"
+
+
 def square_windows(_: Tensor, size: int, alpha: float) -> tuple[Window, Window]:
     """alpha times the sum over size x size units of a map, zero outside the image; and the adjoint."""
 

@@ -8,7 +8,20 @@ from dataclasses import replace
 
 from alexnet.errors import UnknownNameError
 from alexnet.recipes.named import KRIZHEVSKY_145, RECIPES
-from alexnet.recipes.recipe import DExp, Linear, Plateau, Pruning, Rates, Recipe, Schedule, SharedValues, Steps
+from alexnet.recipes.recipe import (
+    DExp,
+    Exp,
+    FilterLimits,
+    Linear,
+    Momenta,
+    Plateau,
+    Pruning,
+    Rates,
+    Recipe,
+    Schedule,
+    SharedValues,
+    Steps,
+)
 from alexnet.recipes.serial import recipe_from_json
 from alexnet.recipes.variations import VARIATIONS, pruning, sharing_values
 
@@ -17,7 +30,10 @@ __all__ = [
     "RECIPES",
     "VARIATIONS",
     "DExp",
+    "Exp",
+    "FilterLimits",
     "Linear",
+    "Momenta",
     "Plateau",
     "Pruning",
     "Rates",
@@ -33,7 +49,7 @@ __all__ = [
 ]
 
 # Nets whose recipe has another name than they have.
-_RECIPE_OF_NET = {"paper-2012": "paper", "caffenet": "caffe", "cifar-towers": "cifar-18pct"}
+_RECIPE_OF_NET = {"paper-2012": "paper", "caffenet": "caffe"}
 
 
 def find_recipe(name: str) -> Recipe:

@@ -19,13 +19,28 @@ class Steps:
 class DExp:
     """`num_rates` rates of equal length in geometric order from `base` to `base / factor` (2012 release, lr.cu).
 
-    From progress `frozen_from` on the rate is 0.
+    From progress `frozen_from` on the rate is 0. smooth: the second half of a rate, between progress 0.2 and 0.9, is
+    the geometric mean of it and the one before (`jdexp`). noise: see `Exp`.
     """
 
     base: float
     factor: float
     num_rates: int
     frozen_from: float | None = None
+    smooth: bool = False
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Exp:
+    """From `base` to `base / factor` by the same share in every step (2012 release, lr.cu).
+
+    noise: every update multiplies the rate by one plus this many absolute standard normals.
+    """
+
+    base: float
+    factor: float
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,12 +55,17 @@ class Plateau:
 
 @dataclass(frozen=True)
 class Linear:
-    """From `base` down to 0 in a straight line: the best a short run can do (Li, Yumer and Ramanan 2020)."""
+    """From `base` to `final` in a straight line; down to 0 is the best a short run can do (Li, Yumer and Ramanan 2020).
+
+    noise: see `Exp`.
+    """
 
     base: float
+    final: float = 0.0
+    noise: float = 0.0
 
 
-Schedule = Steps | DExp | Plateau | Linear
+Schedule = Steps | DExp | Exp | Plateau | Linear
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,27 @@ class Rates:
 
     weights: Schedule
     biases: Schedule
+
+
+@dataclass(frozen=True)
+class Momenta:
+    """Momentum of a row's weights and of its biases."""
+
+    weights: float
+    biases: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilterLimits:
+    """What each filter of a row, its weights for one output, is scaled back to after every update; 0: not at all.
+
+    longest: its norm, for each of its weights. least, most: its deviation from its mean, the root of the sum of
+    squares, over the number of weights. Source: 2012 release, layer.py (`wball`, `wcNormMin`, `wcNormMax`).
+    """
+
+    longest: float = 0.0
+    least: float = 0.0
+    most: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +125,7 @@ class Recipe:
     """One training run, net and data set aside.
 
     rates: for all rows; row_rates: for the rows named; those of the classifier are `classifier_factor` times that.
-    weight_decay: of weights; row_decay likewise by row.
+    weight_decay: of weights; row_decay likewise by row, and so momentum and row_momenta. row_limits: of filters.
     update: "2012" keeps the rate inside the velocity, "pytorch" outside; they differ when the rate changes.
     hold_steps: the first drop waits for so many steps, or for 0.7 of the run if that is less; progress before and after
         is rescaled. A squeezed run would otherwise leave its high rate before the loss has left chance. Ours.
@@ -105,7 +146,9 @@ class Recipe:
     classifier_factor: float = 1.0
     momentum: float = 0.9
     weight_decay: float = 0.0005
+    row_momenta: Mapping[str, Momenta] = field(default_factory=dict)
     row_decay: Mapping[str, float] = field(default_factory=dict)
+    row_limits: Mapping[str, FilterLimits] = field(default_factory=dict)
     bias_decay: float = 0.0
     update: Literal["2012", "pytorch"] = "2012"
     hold_steps: int = 0
@@ -149,7 +192,7 @@ class Recipe:
         def plain(value: Any) -> Any:
             if isinstance(value, Schedule | Pruning | SharedValues):
                 return {"kind": type(value).__name__.lower(), **plain(vars(value))}
-            if isinstance(value, Rates):
+            if isinstance(value, Rates | Momenta | FilterLimits):
                 return plain(vars(value))
             if isinstance(value, Mapping):
                 return {key: plain(item) for key, item in value.items()}
@@ -168,4 +211,6 @@ def _scaled_schedule(schedule: Schedule, factor: float) -> Schedule:
     if isinstance(schedule, Steps):
         drops = tuple((progress, rate * factor) for progress, rate in schedule.drops)
         return Steps(schedule.base * factor, drops)
+    if isinstance(schedule, Linear):
+        return replace(schedule, base=schedule.base * factor, final=schedule.final * factor)
     return replace(schedule, base=schedule.base * factor)

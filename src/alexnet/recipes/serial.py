@@ -6,7 +6,10 @@ from typing import Any
 from alexnet.errors import InputError
 from alexnet.recipes.recipe import (
     DExp,
+    Exp,
+    FilterLimits,
     Linear,
+    Momenta,
     Plateau,
     Pruning,
     Rates,
@@ -16,7 +19,7 @@ from alexnet.recipes.recipe import (
     Steps,
 )
 
-_SCHEDULES = {kind.__name__.lower(): kind for kind in (Steps, DExp, Plateau, Linear)}
+_SCHEDULES = {kind.__name__.lower(): kind for kind in (Steps, DExp, Exp, Plateau, Linear)}
 
 
 def recipe_from_json(stored: Any) -> Recipe:
@@ -64,6 +67,8 @@ def _by_row(read: Callable[[Any], Any]) -> Callable[[Mapping[str, Any]], dict[st
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "rates": _rates,
     "row_rates": _by_row(_rates),
+    "row_momenta": _by_row(lambda stored: Momenta(**stored)),
+    "row_limits": _by_row(lambda stored: FilterLimits(**stored)),
     "row_decay": dict,
     "color_noise": _schedule,
     "image_share": _schedule,

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from alexnet.nn import Net
 from alexnet.recipes import Pruning, Recipe, SharedValues
+from alexnet.train.limits import Limiter
 from alexnet.train.pruning import Pruner
 from alexnet.train.sgd import Sgd2012
 from alexnet.train.sharing import ValueSharer
@@ -19,5 +20,7 @@ def constraint_of(net: Net, optimizer: Sgd2012, recipe: Recipe, total_steps: int
             return Pruner(net, optimizer, pruning, total_steps).around
         case SharedValues() as shared:
             return ValueSharer(net, shared).around
+        case None if recipe.row_limits:
+            return Limiter(net, recipe).around
         case None:
             return lambda _: nullcontext()

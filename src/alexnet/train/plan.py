@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from alexnet import __version__
-from alexnet.arch import find
 from alexnet.arch.spec import Spec
 from alexnet.data.damaged import DamagedImages
 from alexnet.data.loader import LoaderOptions, TrainLoader
@@ -17,8 +16,9 @@ from alexnet.data.splits import DataSet
 from alexnet.defaults import DEFAULT_WEIGHTS, NET_OF_DATA
 from alexnet.errors import DataError, InputError
 from alexnet.nn import InputLayer, Net, build
-from alexnet.recipes import Plateau, Recipe, default_recipe, find_recipe, pruning, sharing_values
+from alexnet.recipes import Plateau, Recipe
 from alexnet.train.beginning import Beginning, begin_with
+from alexnet.train.choice import choose, is_file
 from alexnet.train.device import pick_device, pick_precision
 from alexnet.train.folder import describe_data
 from alexnet.train.loop import Trainer
@@ -113,9 +113,12 @@ def make_plan(
     seed = options.seed or 0
     options = options if beginning else _with_parent(options)
     parent = find_weights(options.weights) if options.weights and not beginning else None
-    spec = beginning.spec if beginning else _spec(options, parent, len(dataset.classes))
     taken_over = find_classes(dataset.classes, parent.classes) if parent else None
-    recipe = beginning.recipe if beginning else _recipe(options, spec.name, is_new=taken_over is None)
+    spec, recipe = (
+        (beginning.spec, beginning.recipe)
+        if beginning
+        else choose(options, parent, len(dataset.classes), is_new=taken_over is None)
+    )
     _check_splits(dataset, recipe)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = build(spec, seed=seed % 2**64)
@@ -154,29 +157,13 @@ def _with_parent(options: RunOptions) -> RunOptions:
     return replace(options, weights=DEFAULT_WEIGHTS)
 
 
-def _recipe(options: RunOptions, net: str, *, is_new: bool) -> Recipe:
-    """The recipe asked for, else the net's own, varied for fine-tuning where it begins with weights (and further where
-    its classifier `is_new`); with the run's epochs, batch size and rate put in.
-    """
-    variations = ""
-    if options.weights and options.prune_to is None and not options.share_values:
-        variations = "+fine-tune+new-classifier" if is_new else "+fine-tune"
-    recipe = find_recipe(options.recipe or default_recipe(net).name + variations)
-    recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
-    if options.prune_to is not None:
-        recipe = pruning(recipe, options.prune_to)
-    elif options.share_values:
-        recipe = sharing_values(recipe)
-    return recipe if options.lr is None else recipe.with_lr(options.lr)
-
-
 def _resolved(options: RunOptions, spec: Spec, recipe: Recipe, seed: int, dtype: torch.dtype) -> RunOptions:
     """`options` with what they came to, so that a resumed run makes the same choices on any machine."""
     return replace(
         options,
         class_order=options.class_order or "sorted",
-        net=spec.name,
-        recipe=recipe.name,
+        net=options.net if is_file(options.net) else spec.name,
+        recipe=options.recipe if is_file(options.recipe) else recipe.name,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
         lr=recipe.rates.weights.base,
@@ -198,14 +185,6 @@ def _check_splits(dataset: DataSet, recipe: Recipe) -> None:
             f"recipe {recipe.name} lowers its rate by the validation error, but {dataset.name} has no val images, "
             f"it has {has}; choose another --recipe"
         )
-
-
-def _spec(options: RunOptions, parent: Weights | None, num_classes: int) -> Spec:
-    if parent is None:
-        return find(options.net or NET_OF_DATA[options.data], num_classes=num_classes)
-    if options.net not in (None, parent.spec.name):
-        raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {options.net}; leave --net out")
-    return parent.spec.with_classes(num_classes)
 
 
 def _take_over(net: Net, parent: Weights, known: NDArray[np.int64] | None) -> str:

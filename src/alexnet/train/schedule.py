@@ -2,10 +2,12 @@
 
 from math import ceil
 
-from alexnet.recipes import DExp, Linear, Plateau, Recipe, Schedule, Steps
+from alexnet.recipes import DExp, Exp, Linear, Plateau, Recipe, Schedule, Steps
 
 # A held first rate takes at most this part of the run, so that every run ends with its small rates. Ours.
 MOST_OF_THE_RUN = 0.7
+
+SMOOTH_FROM, SMOOTH_UNTIL = 0.2, 0.9  # of the 2012 release's `jdexp`
 
 
 def rate_at(schedule: Schedule, progress: float, plateaus: int = 0) -> float:
@@ -20,11 +22,19 @@ def rate_at(schedule: Schedule, progress: float, plateaus: int = 0) -> float:
         case DExp():
             # Rate i holds while progress <= (i + 1) / n: the boundary itself still belongs to the earlier rate.
             index = min(max(ceil(progress * schedule.num_rates) - 1, 0), schedule.num_rates - 1)
-            return float(schedule.base * schedule.factor ** (-index / (schedule.num_rates - 1)))
+            between = index - 0.5 if schedule.smooth and _is_second_half(progress, index, schedule.num_rates) else index
+            return float(schedule.base * schedule.factor ** (-between / (schedule.num_rates - 1)))
+        case Exp():
+            return float(schedule.base * schedule.factor**-progress)
         case Linear():
-            return schedule.base * (1 - progress)
+            return schedule.base * (1 - progress) + schedule.final * progress
         case Plateau():
             return float(schedule.base / schedule.factor ** min(plateaus, schedule.times))
+
+
+def _is_second_half(progress: float, index: int, num_rates: int) -> bool:
+    """Whether a rate but the first has been in force for half of its time; not at either end of the run."""
+    return index > 0 and SMOOTH_FROM < progress < SMOOTH_UNTIL and progress > (index + 0.5) / num_rates
 
 
 def recipe_progress(recipe: Recipe, step: int, total_steps: int) -> float:

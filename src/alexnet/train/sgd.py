@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import torch
 
 from alexnet.nn import Net
-from alexnet.recipes import Recipe
+from alexnet.recipes import Momenta, Recipe
 from alexnet.train.schedule import rate_at
 
 
@@ -34,7 +34,16 @@ class Sgd2012:
             rates = recipe.rates_of(row, net.spec.classifier.name)
             decay = recipe.bias_decay if kind == "bias" else recipe.row_decay.get(row, recipe.weight_decay)
             schedule = rates.biases if kind == "bias" else rates.weights
-            groups.append({"params": [parameter], "weight_decay": decay, "name": name, "schedule": schedule})
+            momenta = recipe.row_momenta.get(row, Momenta(recipe.momentum, recipe.momentum))
+            groups.append(
+                {
+                    "params": [parameter],
+                    "weight_decay": decay,
+                    "momentum": momenta.biases if kind == "bias" else momenta.weights,
+                    "name": name,
+                    "schedule": schedule,
+                }
+            )
         self.optimizer = torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, fused=True)
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
@@ -45,8 +54,11 @@ class Sgd2012:
         """Apply the recipe's rates at `progress` (0 to 1) to every group."""
         for group in self.optimizer.param_groups:
             rate = rate_at(group["schedule"], progress, plateaus)
+            if noise := getattr(group["schedule"], "noise", 0.0):
+                rate *= 1 + noise * abs(float(torch.randn(())))
             self.rates[group["name"]] = rate
-            inside = self.recipe.update == "2012"
+            # Without momentum torch keeps no buffer, and both rules are one.
+            inside = self.recipe.update == "2012" and group["momentum"] > 0
             group["lr"], group["dampening"] = (1.0, 1.0 - rate) if inside else (rate, 0.0)
             for parameter in group["params"]:
                 parameter.requires_grad_(rate > 0)

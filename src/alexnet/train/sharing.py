@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from alexnet.arch.spec import Fc, Spec
+from alexnet.arch.rows import Fc
+from alexnet.arch.spec import Spec
 from alexnet.nn import Net
 from alexnet.recipes import SharedValues
 from alexnet.weights.packed import is_coded

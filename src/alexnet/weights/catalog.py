@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from alexnet.errors import WeightsError
+from alexnet.weights.cuda_convnet import CUDA_CONVNET, read_checkpoint_header, read_checkpoint_weights
 from alexnet.weights.files import Header, Weights, read_header, read_weights
 from alexnet.weights.foreign import (
     CAFFEMODEL,
@@ -27,7 +28,8 @@ IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
 
 _WHAT_WEIGHTS_ARE = (
     "a run folder (with run.json), a .safetensors, .onnx or .xml file written by this package, "
-    f"torchvision's .pth, Caffe's .caffemodel, Deep Compression's .net, or a name ({', '.join(NAMED)})"
+    "torchvision's .pth, Caffe's .caffemodel, Deep Compression's .net, a checkpoint of cuda-convnet, "
+    f"or a name ({', '.join(NAMED)})"
 )
 
 # What files of weights hold, as `sniff` says it, to what reads them and their headers.
@@ -35,21 +37,26 @@ READERS: Mapping[str, tuple[Callable[[Path], Weights], Callable[[Path], Header]]
     "safetensors": (read_weights, read_header),
     "onnx": (read_onnx_weights, read_onnx_header),
     "openvino": (read_openvino_weights, read_openvino_header),
+    CUDA_CONVNET: (read_checkpoint_weights, read_checkpoint_header),
     **{kind: (partial(read_foreign, kind=kind), partial(read_foreign_header, kind=kind)) for kind in KINDS},
 }
 
 # That files of ours are given; not believed.
 SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": XML}
 
+_ZIP = b"PK\x03\x04"
+_NAME_IN_ZIP, _ZIPPED_CHECKPOINT = 30, b"data"  # the first member's name, which is the only one
+_NUM_START = max(COMPRESSED_START, _NAME_IN_ZIP + len(_ZIPPED_CHECKPOINT))
+
 # First bytes of files that people call weights. Two are protobuf: field 1 of an ONNX model is a number, of a Caffe
 # net its name.
 _SIGNATURES = {
-    b"PK\x03\x04": PTH,
+    _ZIP: PTH,
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19": "a .pth file of PyTorch before 1.6, save it again with a newer one",
-    b"\x80": "a Python pickle, such as a cuda-convnet checkpoint",
+    b"\x80": CUDA_CONVNET,
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array",
-    b"\x1f\x8b": "a gzip archive",
+    b"\x1f\x8b": CUDA_CONVNET,
     b"<?xml": "openvino",
     b"\x08": "onnx",
     b"\x0a": CAFFEMODEL,
@@ -112,7 +119,7 @@ def sniff(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            start, size = file.read(COMPRESSED_START), os.fstat(file.fileno()).st_size
+            start, size = file.read(_NUM_START), os.fstat(file.fileno()).st_size
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from None
     if not start:
@@ -121,6 +128,8 @@ def sniff(path: Path) -> str:
         return "safetensors"
     if is_deep_compression(start, size):
         return COMPRESSED
+    if start.startswith(_ZIP) and start[_NAME_IN_ZIP:] == _ZIPPED_CHECKPOINT:
+        return CUDA_CONVNET
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
             return kind

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.arch.spec import Weighted
+from alexnet.arch.rows import Weighted
 from alexnet.preprocess import FILTERS
 from alexnet.weights.check import list_names
 from alexnet.weights.files import MEAN_IMAGE, Weights

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.arch import find
-from alexnet.arch.spec import Lrn, MaxPool, Spec
+from alexnet.arch.rows import Lrn, MaxPool
+from alexnet.arch.spec import Spec
 from alexnet.data.ilsvrc import class_info, imagenet_classes
 from alexnet.data.splits import ClassInfo, unnamed_classes
 from alexnet.errors import WeightsError

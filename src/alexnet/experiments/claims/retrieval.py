@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from alexnet.arch.spec import Fc, Spec
+from alexnet.arch.rows import Fc
+from alexnet.arch.spec import Spec
 from alexnet.data.splits import Split
 from alexnet.errors import InputError
 from alexnet.experiments.claims.answers import evenly, watched_batches

@@ -1,0 +1,190 @@
+"""The text that cuda-convnet's nets are written in: sections of keys, every value with the line it stands on.
+
+Source: 2012 release, layer.py, which read it with Python 2's SafeConfigParser: sections in order, repeated ones joined,
+keys of any case, the last of equal keys counts, comments in lines of their own or after " ;". Standard library only.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, NoReturn, TypeVar
+
+from alexnet.errors import InputError
+
+MOST_BYTES = 1 << 20  # ours: the longest released file has 20 thousand
+DEFAULT = "DEFAULT"  # the section whose keys all others have too
+
+_SECTION = re.compile(r"\[(?P<name>[^]]+)\]")
+_SETTING = re.compile(r"(?P<key>[^:=\s][^:=]*?)\s*[:=]\s*(?P<value>.*)")
+_INLINE_COMMENT = re.compile(r"\s;.*")
+_REFERENCE = re.compile(r"%(?:%|\((?P<key>[^)]*)\)s|)")
+_DEEPEST = 10  # references that refer to others
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+Item = TypeVar("Item")
+
+
+class Value(NamedTuple):
+    """What stands after a key, and on which line."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """A layer: its name, and its values by key in lower case. Whatever is read from it is checked, and where it fails
+    the error names file, line, layer and key.
+    """
+
+    file: str
+    name: str
+    line: int
+    values: dict[str, Value] = field(default_factory=dict)
+
+    def __contains__(self, key: str) -> bool:
+        return key.lower() in self.values
+
+    def text(self, key: str, default: str | None = None) -> str:
+        """The value as it stands.
+
+        Raises:
+            InputError: it is missing and there is no default, as in all that follow.
+        """
+        found = self.values.get(key.lower())
+        if found is not None:
+            return found.text
+        if default is None:
+            self.refuse(f"needs {key}")
+        return default
+
+    def whole(self, key: str, default: int | None = None, *, least: int | None = None) -> int:
+        """A whole number, not below `least`."""
+        return self._one(key, default, self._converter(key, "a whole number", int, least))
+
+    def real(self, key: str, default: float | None = None) -> float:
+        """A finite number."""
+        return self._one(key, default, self._converter(key, "a number", float, None))
+
+    def flag(self, key: str, default: bool | None = None) -> bool:
+        """1, true, yes, on, or their opposites."""
+        return self._one(key, default, lambda text: self._flag(key, text))
+
+    def wholes(self, key: str, count: int, default: int | None = None, *, least: int | None = None) -> tuple[int, ...]:
+        """`count` whole numbers: one for each input."""
+        return self._list(key, count, default, self._converter(key, "a whole number", int, least))
+
+    def reals(self, key: str, count: int, default: float | None = None) -> tuple[float, ...]:
+        """`count` finite numbers."""
+        return self._list(key, count, default, self._converter(key, "a number", float, None))
+
+    def flags(self, key: str, count: int) -> tuple[bool, ...]:
+        """`count` of 1 or true, all else meaning no, as in 2012; no where the key is missing."""
+        return self._list(key, count, False, lambda text: text.lower() in ("1", "true"))
+
+    def items(self, key: str) -> tuple[str, ...]:
+        """The items of a list, as they stand; `()` where the key is missing."""
+        return tuple(item.strip() for item in self.values[key].text.split(",")) if key in self.values else ()
+
+    def refuse(self, why: str, key: str | None = None) -> NoReturn:
+        """Say what is wrong with this layer, or with one of its keys."""
+        value = self.values.get(key.lower()) if key else None
+        line = value.line if value else self.line
+        raise InputError(f"{self.file}, line {line}, layer {self.name}{f', {key}' if key else ''}: {why}")
+
+    def _one(self, key: str, default: Item | None, convert: Callable[[str], Item]) -> Item:
+        if default is not None and key not in self:
+            return default
+        return convert(self.text(key).strip())
+
+    def _list(self, key: str, count: int, default: Item | None, convert: Callable[[str], Item]) -> tuple[Item, ...]:
+        if default is not None and key not in self:
+            return (default,) * count
+        found = [item.strip() for item in self.text(key).split(",")]
+        if len(found) != count:
+            self.refuse(f"{len(found)} items for {count} inputs", key)
+        return tuple(convert(item) for item in found)
+
+    def _converter(self, key: str, what: str, kind: Callable[[str], Item], least: int | None) -> Callable[[str], Item]:
+        def convert(text: str) -> Item:
+            try:
+                number = kind(text)
+            except ValueError:
+                self.refuse(f"{text!r} is not {what}", key)
+            if not abs(number) < float("inf"):  # type: ignore[arg-type]
+                self.refuse(f"{text} is not {what}", key)
+            if least is not None and number < least:  # type: ignore[operator]
+                self.refuse(f"{text} is too small, it must be {least} or more", key)
+            return number
+
+        return convert
+
+    def _flag(self, key: str, text: str) -> bool:
+        if text.lower() not in _TRUE | _FALSE:
+            self.refuse(f"{text!r} is neither true nor false", key)
+        return text.lower() in _TRUE
+
+
+def read_sections(path: Path) -> dict[str, Section]:
+    """The sections of a file by name, in order.
+
+    Raises:
+        InputError: no text, too long, or a line that is none of section, key, comment and continuation.
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES or b"\0" in content:
+        raise InputError(f"{path} is no definition of a net: it is no text, or longer than {MOST_BYTES:,} bytes")
+    return parse_sections(content.decode("latin-1"), str(path))
+
+
+def parse_sections(text: str, file: str) -> dict[str, Section]:
+    """The sections of a text; `file` is what errors call it."""
+    sections: dict[str, Section] = {}
+    section: Section | None = None
+    key = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        where = f"{file}, line {number}"
+        line = _INLINE_COMMENT.sub("", line.rstrip())
+        if not line.strip() or line[0] in "#;":
+            continue
+        if line[0].isspace() and section and key:
+            before = section.values[key]
+            section.values[key] = Value(f"{before.text}\n{line.strip()}".strip(), before.line)
+        elif found := _SECTION.match(line):
+            name, key = found["name"].strip(), ""
+            section = sections.setdefault(name, Section(file, name, number))
+        elif section is None:
+            raise InputError(f"{where}: {line.strip()!r} stands before the first [section]")
+        elif found := _SETTING.fullmatch(line.strip()):
+            key = found["key"].lower()
+            value = found["value"].strip()
+            section.values[key] = Value("" if value == '""' else value, number)
+        else:
+            raise InputError(f"{where}: {line.strip()!r} is neither [section] nor key=value")
+    return dict(_resolved(sections))
+
+
+def _resolved(sections: dict[str, Section]) -> Iterator[tuple[str, Section]]:
+    """The sections with what they have from DEFAULT, and `%(key)s` replaced by the value of that key."""
+    shared = sections.pop(DEFAULT).values if DEFAULT in sections else {}
+    for name, section in sections.items():
+        values = shared | section.values
+        whole = Section(section.file, name, section.line, values)
+        values.update({key: Value(_interpolated(whole, key, value.text), value.line) for key, value in values.items()})
+        yield name, whole
+
+
+def _interpolated(section: Section, key: str, text: str, depth: int = 0) -> str:
+    def replace(found: re.Match[str]) -> str:
+        if found[0] == "%%":
+            return "%"
+        name = found["key"]
+        if name is None or name.lower() not in section.values or depth == _DEEPEST:
+            section.refuse(f"{text!r} refers to nothing; write %% for a percent sign", key)
+        return _interpolated(section, key, section.values[name.lower()].text, depth + 1)
+
+    return _REFERENCE.sub(replace, text)

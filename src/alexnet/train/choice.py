@@ -1,0 +1,86 @@
+"""Which net is trained, and by which recipe: what the options say, or leave to the data, the net or the parent."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from alexnet.arch import find
+from alexnet.arch.spec import Spec
+from alexnet.defaults import NET_OF_DATA
+from alexnet.errors import InputError
+from alexnet.interop.cuda_convnet.files import SUFFIX, WrittenNet, read_net
+from alexnet.recipes import Recipe, default_recipe, find_recipe, pruning, sharing_values
+from alexnet.train.options import RunOptions
+from alexnet.weights import Weights
+
+
+class Choice(NamedTuple):
+    """A net and its recipe."""
+
+    spec: Spec
+    recipe: Recipe
+
+
+def choose(options: RunOptions, parent: Weights | None, num_classes: int, *, is_new: bool) -> Choice:
+    """The net, with `num_classes`, and how it is trained; `is_new`: its classifier is not the parent's.
+
+    Raises:
+        InputError: a net, recipe or file that does not exist or does not fit the others.
+    """
+    written = _written(options)
+    spec = _spec(options, written, parent, num_classes)
+    return Choice(spec, _recipe(options, written, spec.name, is_new=is_new))
+
+
+def is_file(name: str | None) -> bool:
+    """Whether a net or recipe is meant that stands in a file of cuda-convnet's."""
+    return bool(name) and str(name).endswith(SUFFIX)
+
+
+def _written(options: RunOptions) -> WrittenNet | None:
+    parameters = Path(options.recipe or "") if is_file(options.recipe) else None
+    if not is_file(options.net):
+        if parameters:
+            raise InputError(
+                f"{parameters} names the layers of a definition file; give that too, as --net FILE{SUFFIX}"
+            )
+        return None
+    net = read_net(Path(options.net or ""), parameters)
+    if net.borrowed and not options.weights:
+        layer, function = net.borrowed[0]
+        raise InputError(
+            f"{options.net}: layer {layer} begins as another net's ({function}); give that net as --weights"
+        )
+    return net
+
+
+def _spec(options: RunOptions, written: WrittenNet | None, parent: Weights | None, num_classes: int) -> Spec:
+    if parent is None:
+        if written:
+            return written.spec.with_classes(num_classes)
+        return find(options.net or NET_OF_DATA[options.data], num_classes=num_classes)
+    spec = parent.spec.with_classes(num_classes)
+    if written and spec != written.spec.with_classes(num_classes):
+        raise InputError(f"--weights {options.weights} is another net than {options.net}; leave --net out")
+    if options.net not in (None, parent.spec.name) and not written:
+        raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {options.net}; leave --net out")
+    return spec
+
+
+def _recipe(options: RunOptions, written: WrittenNet | None, net: str, *, is_new: bool) -> Recipe:
+    """The recipe asked for, else the net's own, varied for fine-tuning where it begins with weights (and further where
+    its classifier `is_new`); with the run's epochs, batch size and rate put in.
+    """
+    variations = ""
+    if options.weights and options.prune_to is None and not options.share_values:
+        variations = "+fine-tune+new-classifier" if is_new else "+fine-tune"
+    if written and written.recipe:
+        recipe = written.recipe
+    else:
+        recipe = find_recipe(options.recipe or default_recipe(net).name + variations)
+    recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
+    if options.prune_to is not None:
+        recipe = pruning(recipe, options.prune_to)
+    elif options.share_values:
+        recipe = sharing_values(recipe)
+    return recipe if options.lr is None else recipe.with_lr(options.lr)

@@ -1,0 +1,102 @@
+"""Checkpoints of cuda-convnet: read whatever they are packed in, and nothing in them is run."""
+
+import gzip
+import io
+import pickle
+import sys
+import types
+import zipfile
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from alexnet.errors import InputError
+from alexnet.interop.cuda_convnet.checkpoint import read_checkpoint
+
+WEIGHTS = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
+    """A checkpoint as Python 2 would have pickled it, its options an object of the module `options`."""
+
+    def stored(as_list: bool = False, **more: object) -> bytes:
+        module = types.ModuleType("options")
+        parser = type("OptionsParser", (), {"__module__": "options"})
+        module.OptionsParser = parser  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "options", module)
+        op = parser()
+        op.options = {"mini": op}
+        data = {"name": "data", "type": "data", "inputs": []}
+        fc = {"name": "fc", "type": "fc", "inputs": ["data"], "weights": [WEIGHTS], "inputLayers": [data]}
+        layers = [data, fc] if as_list else {"data": data, "fc": fc}
+        state = {
+            "layers": layers,
+            "epoch": 91,
+            "batchnum": 1,
+            "train_outputs": [({"logprob": [1.5, 0.5]}, 128)],
+            **more,
+        }
+        return pickle.dumps({"model_state": state, "op": op}, protocol=2)
+
+    return stored
+
+
+def zipped(content: bytes, name: str = "data") -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, zipped], ids=["plain", "gzip", "zip"])
+@pytest.mark.parametrize("as_list", [False, True], ids=["dict", "list"])
+def test_every_kind_of_file_is_read(stored, as_list: bool, packed: Callable[[bytes], bytes]) -> None:
+    found = read_checkpoint(packed(stored(as_list)))
+    assert (found.epoch, found.batch) == (91, 1)
+    assert list(found.layers) == ["data", "fc"]
+    assert np.array_equal(found.layers["fc"]["weights"][0], WEIGHTS)
+
+
+def test_an_old_style_object_stays_shut() -> None:
+    """As cPickle of Python 2 wrote them: a mark, the class, and OBJ; or INST."""
+    layers = pickle.dumps({"fc": {"type": "fc"}}, protocol=2)[2:-1]
+    for made in (b"(coptions\nOptionsParser\no}b", b"(ioptions\nOptionsParser\n}b"):
+        content = b"\x80\x02}(U\x02op" + made + b"U\x0bmodel_state}(U\x06layers" + layers + b"U\x05epochK\x01uu."
+        assert read_checkpoint(content).epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "not a whole pickle"),
+        (b"hello", "not a whole pickle"),
+        (pickle.dumps([1, 2], 2), "no checkpoint"),
+        (pickle.dumps({"model_state": {"layers": {"fc": 3}}}, 2), "no layers"),
+        (b"cos\nsystem\n(S'true'\ntR.", "asks for os.system, which is no array; refused"),
+        (b"coptions\nOptionsParser\n.", "no checkpoint"),
+        (b"(cposix\nsystem\no.", "refused"),
+        (gzip.compress(b"x" * 50)[:-9], "damaged"),
+        (zipped(b"", "other"), "without the member 'data'"),
+        (b"PK\x03\x04" + b"\0" * 40, "damaged"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_in_a_line(content: bytes, words: str) -> None:
+    with pytest.raises(InputError) as raised:
+        read_checkpoint(content)
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, zipped])
+def test_a_bomb_is_refused_before_it_fills_the_memory(packed: Callable[[bytes], bytes]) -> None:
+    with pytest.raises(InputError, match="packed bytes become over"):
+        read_checkpoint(packed(b"\0" * (300 << 20)))
+
+
+def test_a_file_cut_anywhere_is_refused(stored) -> None:
+    content = stored()
+    for end in range(0, len(content), 7):
+        with pytest.raises(InputError):
+            read_checkpoint(content[:end])

@@ -1,0 +1,159 @@
+"""Definition files: every kind of layer, and every mistake by file, line, layer and key."""
+
+from pathlib import Path
+
+import pytest
+
+from alexnet.arch.rows import AvgPool, Dropout, Lrn, MaxPool, RandomPool, SameMapNorm, Sum
+from alexnet.arch.shapes import measure, total_params
+from alexnet.arch.spec import Spec
+from alexnet.errors import InputError, SpecError
+from alexnet.interop.cuda_convnet.config import parse_sections, read_sections
+from alexnet.interop.cuda_convnet.definition import define
+from alexnet.nn import create
+
+NETS = Path(__file__).parent / "nets"
+
+HEAD = "[data]\ntype=data\ndataIdx=0\n[labels]\ntype=data\ndataIdx=1\n"
+CONV = (
+    "[conv]\ntype=conv\ninputs=data\nchannels=3\nfilters=16\nfilterSize=3\npadding=1\nstride=1\ninitW=0.1\n"
+    "partialSum=0\ngpu=0\n"
+)
+FC = "[fc]\ntype=fc\ninputs={read}\noutputs=10\ninitW=0.1\n"
+TAIL = "[probs]\ntype=softmax\ninputs=fc\n[cost]\ntype=cost.logreg\ninputs=labels,probs\n"
+
+
+def net(layers: str, parameters: str = "", *, read: str = "conv") -> Spec:
+    text = HEAD + CONV + layers + FC.format(read=read) + TAIL
+    return define(parse_sections(text, "net.cfg"), parse_sections(parameters, "p.cfg"), name="net", source="test").spec
+
+
+LAYERS = {
+    "max": (
+        "[x]\ntype=pool\npool=max\ninputs=conv\nchannels=16\nsizeX=3\nstride=2",
+        MaxPool("x", 3, 2, inputs=("conv",)),
+    ),
+    "avg": (
+        "[x]\ntype=pool\npool=avg\ninputs=conv\nchannels=16\nsizeX=3\nstride=2",
+        AvgPool("x", 3, 2, inputs=("conv",)),
+    ),
+    "rand": (
+        "[x]\ntype=pool\npool=rand\ninputs=conv\nchannels=16\nsizeX=2\nstride=2",
+        RandomPool("x", 2, 2, inputs=("conv",)),
+    ),
+    "cmrnorm": ("[x]\ntype=cmrnorm\ninputs=conv\nchannels=16\nsize=5", Lrn("x", inputs=("conv",))),
+    "rnorm": (
+        "[x]\ntype=rnorm\ninputs=conv\nchannels=16\nsize=5",
+        SameMapNorm("x", size=5, alpha=1e-3, inputs=("conv",)),
+    ),
+    "rnorm before 2012": (
+        "[x]\ntype=rnorm\ninputs=conv\nchannels=16\nsizeX=3\nscale=0.5\npow=0.25",
+        SameMapNorm("x", size=3, alpha=0.5, beta=0.25, inputs=("conv",)),
+    ),
+    "hs": ("[x]\ntype=hs\ninputs=conv\nkeep=0.75", Dropout("x", 0.25, inputs=("conv",))),
+    "eltsum": (
+        "[x]\ntype=eltsum\ninputs=conv,conv\ncoeffs=1,-0.5",
+        Sum("x", inputs=("conv", "conv"), coefficients=(1.0, -0.5)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("layer", "row"), LAYERS.values(), ids=LAYERS)
+def test_a_layer_becomes_its_row(layer: str, row: object) -> None:
+    assert net(f"{layer}\n", read="x")["x"] == row
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [
+        ("[x]\ntype=cnorm\ninputs=conv\nchannels=16\nsize=5", "contrast_norm"),
+        ("[x]\ntype=concat\ninputs=conv,conv", "concat"),
+        ("[x]\ntype=neuron\nneuron=logistic\ninputs=conv", "logistic"),
+        ("[x]\ntype=blur\ninputs=conv\nchannels=16\nfilterSize=9\nstdev=4", "blur"),
+        ("[x]\ntype=nailbed\ninputs=conv\nchannels=16\nstride=4", "subsample"),
+        ("[x]\ntype=href\ninputs=conv\nchannels=16", "mirror"),
+        ("[x]\ntype=local\ninputs=conv\nchannels=16\nfilters=4\nfilterSize=3\npadding=1\ninitW=0.1", "local"),
+    ],
+)
+def test_other_layers_are_rows_too(layer: str, kind: str) -> None:
+    assert net(f"{layer}\n", read="x")["x"].kind == kind
+
+
+def test_a_neuron_is_a_row_that_others_read() -> None:
+    spec = net("[x]\ntype=fc\ninputs=conv\noutputs=8\ninitW=0.1\nneuron=relu\n", read="x")
+    assert spec["fc"].inputs == ("x_neuron",)
+
+
+def test_constants_come_from_the_parameter_file() -> None:
+    layer = "[x]\ntype=cmrnorm\ninputs=conv\nchannels=16\nsize=9\n"
+    norm = net(layer, "[x]\nscale=0.001\npow=0.5\n", read="x")["x"]
+    assert norm == Lrn("x", size=9, alpha=0.001, beta=0.5, k=1.0, inputs=("conv",))
+    drop = net("[x]\ntype=hs\ninputs=conv\nkeep=0.5\n", "[x]\nenable=false\n", read="x")["x"]
+    assert drop == Sum("x", inputs=("conv",), coefficients=(0.5,))
+
+
+def test_sparse_groups_are_the_same_net_every_time() -> None:
+    layer = (
+        "[x]\ntype=conv\ninputs=conv\nchannels=16\nfilters=4\ngroups=4\nfilterSize=3\nrandSparse=1\nfilterChannels=8\n"
+        "initW=0.1\npartialSum=0\n"
+    )
+    spec, again = net(layer, read="x"), net(layer, read="x")
+    assert spec == again
+    channels = spec["x_select"].channels  # type: ignore[attr-defined]
+    assert sorted(channels) == sorted(list(range(16)) * 2)
+    assert all(len(set(channels[start : start + 8])) == 8 for start in range(0, 32, 8))
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        ("[x]\ninputs=conv", "line 18, layer x: needs type"),
+        ("[x]\ntype=resize\ninputs=conv", "line 19, layer x, type: layers of type resize are in no released file"),
+        ("[x]\ntype=poool\ninputs=conv", "line 19, layer x, type: unknown type 'poool'; known: data, conv"),
+        ("[x]\ntype=hs\ninputs=conf\nkeep=1", "line 20, layer x, inputs: reads conf, which no layer above"),
+        ("[x]\ntype=hs\ninputs=conv\nkeep=half", "line 21, layer x, keep: 'half' is not a number"),
+        ("[x]\ntype=hs\ninputs=conv\nkeep=0", "line 21, layer x, keep: 0 is no share of units"),
+        ("[x]\ntype=hs\nkeep=1", "layer x: needs inputs"),
+        ("[x]\ntype=pool\npool=max\ninputs=conv\nchannels=8\nsizeX=3\nstride=2", "channels: 8 for conv, which has 16"),
+        ("[x]\ntype=pool\npool=maxabs\ninputs=conv\nchannels=16\nsizeX=3\nstride=2", "pool: 'maxabs' is none of max"),
+        ("[x]\ntype=pool\npool=max\ninputs=conv\nchannels=16\nsizeX=2\nstride=3", "windows of 2, 3 apart, do not cover"),
+        ("[x]\ntype=pool\npool=max\ninputs=conv\nchannels=16\nsizeX=3\nstride=2\noutputsX=9", "outputsX: 9, where"),
+        ("[x]\ntype=fc\ninputs=conv\noutputs=8\ninitW=0.1,0.1", "initW: 2 items for 1 inputs"),
+        ("[x]\ntype=fc\ninputs=conv\noutputs=8", "layer x: needs initW"),
+        ("[x]\ntype=fc\ninputs=conv\noutputs=0\ninitW=1", "outputs: 0 is too small, it must be 1 or more"),
+        ("[x]\ntype=fc\ninputs=conv\noutputs=8\ninitW=1\nneuron=tanh[1,1]", "neuron: 'tanh[1,1]' is in no released"),
+        ("[x]\ntype=fc\ninputs=conv\noutputs=8\ninitW=1\nweightSource=fc", "weightSource: "),
+        ("[x]\ntype=cmrnorm\ninputs=conv\nchannels=16\nsize=5\nblocked=true", "blocked: windows that do not overlap"),
+        ("[x]\ntype=blur\ninputs=conv\nchannels=16\nfilterSize=4\nstdev=1", "filterSize: 4 is none of 3, 5, 7, 9"),
+        ("[x]\ntype=neuron\nneuron=square\ninputs=conv", "neuron: 'square' is in no released file"),
+        ("[x]\ntype=data\ndataIdx=2", "dataIdx: there are images (0) and labels (1) alone"),
+        ("[x]\ntype=cost.logreg\ninputs=labels,conv", "layer cost: a second cost, beside x"),
+        ("[x]\ntype=local\ninputs=conv\nchannels=16\nfilters=4\ngroups=2\nfilterSize=3\ninitW=1", "groups: groups of unshared"),
+        ("[x]\ntype=conv\ninputs=conv\nchannels=16\nfilters=4\nfilterSize=99\ninitW=1", "layer x: net: row x leaves nothing"),
+        ("filters=%(nothing)s", "filters: '%(nothing)s' refers to nothing"),
+        ("just words", "net.cfg, line 18: 'just words' is neither [section] nor key=value"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_by_file_line_layer_and_key(layer: str, words: str) -> None:
+    with pytest.raises(InputError) as raised:
+        net(f"{layer}\n")
+    assert str(raised.value).startswith("net.cfg, line ")
+    assert words in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_no_definition_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.cfg"
+    for content in (b"\0\1\2", b"x" * (2 << 20)):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="is no definition of a net"):
+            read_sections(path)
+    with pytest.raises(SpecError, match="has no cost layer"):
+        define(parse_sections(HEAD, "net.cfg"), {}, name="net", source="test")
+
+
+def test_a_net_of_our_tables_written_out_has_its_parameters() -> None:
+    definition = define(read_sections(NETS / "layers-145.cfg"), {}, name="layers-145", source="test")
+    assert total_params(definition.spec) == 60_965_224
+    assert [shape.output for shape in measure(definition.spec)][-1] == (1000, 1, 1)
+    assert sum(p.numel() for p in create("krizhevsky-145").parameters()) == 60_965_224
