@@ -95,6 +95,7 @@ def test_every_setting_is_written_out():
         "inputs": [],
         "weight_std": 0.5,
         "bias_init": 1,
+        "has_bias": True,
         "out_channels": 4,
         "kernel_size": 3,
         "stride": 2,

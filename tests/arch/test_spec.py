@@ -91,7 +91,10 @@ def test_a_spec_cannot_be_changed(net):
 
 
 def test_row_kinds_are_named_after_their_types():
-    kinds = "conv local fc lrn same_map_norm max_pool avg_pool adaptive_avg_pool relu tanh dropout softmax"
+    kinds = (
+        "conv local fc lrn same_map_norm contrast_norm max_pool avg_pool random_pool adaptive_avg_pool relu tanh "
+        "logistic concat sum select blur subsample mirror dropout softmax"
+    )
     assert list(ROW_TYPES) == kinds.split()
     assert [row_type.__name__ for row_type in ROW_TYPES.values()] == [
         "".join(word.title() for word in kind.split("_")) for kind in kinds.split()
