@@ -4,7 +4,7 @@ What a file of weights holds are parts: its tensors by key, and by name what tra
 recipe, errors, probe, mean image).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,8 +30,10 @@ from alexnet.weights.openvino import BIN, OpenVINOTensors
 from alexnet.weights.probe import all_tensors
 from alexnet.weights.stored import StoredTensors, is_quantized
 
-TENSORS_ONLY = "safetensors"
 INT8 = "int8"
+
+# What writes the formats that hold no graph; whoever reads them builds the net anew.
+WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {"safetensors": save_weights}
 
 CALIBRATION_IMAGES = 256  # ours
 _CALIBRATION_BATCH = 32
@@ -81,8 +83,8 @@ def convert(
     form = to or _form_of(destination)
     if form not in SUFFIXES:
         raise UnknownNameError("format", form, SUFFIXES)
-    if form == TENSORS_ONLY and (uint8_input or calibration):
-        raise InputError("a .safetensors file holds no graph; uint8 input and int8 are for .onnx and .xml")
+    if form in WRITERS and (uint8_input or calibration):
+        raise InputError(f"{form} holds no graph; uint8 input and int8 are for .onnx and .xml")
     check_folder(destination)
     weights = find_weights(source)
     if _files_of(weights) & {path.resolve() for path in _written(destination, form)}:
@@ -90,8 +92,8 @@ def convert(
     if calibration and is_quantized(weights.tensors):
         raise InputError(f"{source} is int8 already; convert the float32 weights that it was made from")
     held, expected = _parts(weights), _logits(weights)
-    if form == TENSORS_ONLY:
-        save_weights(destination, weights)
+    if form in WRITERS:
+        WRITERS[form](destination, weights)
     elif calibration:
         weights = replace(weights, probe=None, errors=())  # those are of the float32 net
         batches = _crops(weights, calibration, progress, on_damaged)
