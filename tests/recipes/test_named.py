@@ -75,9 +75,10 @@ def test_json_spells_every_kind_of_schedule() -> None:
         row_rates={"conv1": Rates(Steps(0.01, ((0.5, 0.0),)), Steps(0.02))},
     )
     plain = json.loads(json.dumps(recipe.to_json()))
+    dexp_defaults = {"frozen_from": None, "smooth": False, "noise": 0.0}
     assert plain["rates"] == {
         "weights": {"kind": "plateau", "base": 0.01, "factor": 10.0, "times": 3, "patience_epochs": 2},
-        "biases": {"kind": "dexp", "base": 0.02, "factor": 250, "num_rates": 4, "frozen_from": None},
+        "biases": {"kind": "dexp", "base": 0.02, "factor": 250, "num_rates": 4} | dexp_defaults,
     }
     assert plain["row_rates"]["conv1"] == {
         "weights": {"kind": "steps", "base": 0.01, "drops": [[0.5, 0.0]]},

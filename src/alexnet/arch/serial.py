@@ -1,11 +1,17 @@
 """A Spec to JSON and back, exactly; what weights files and run folders store. Standard library only."""
 
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields
 from typing import Any, Literal, cast, get_args, get_origin
 
 from alexnet.arch.rows import ROW_TYPES, Row
 from alexnet.arch.spec import Spec
 from alexnet.errors import SpecError
+
+
+# Settings that rows did not always have. Where they are as they were then they are left out, so that an old net is
+# stored, and its checksum computed, as ever.
+_LATER: Mapping[str, Any] = {"has_bias": True}
 
 
 def spec_to_json(spec: Spec) -> dict[str, Any]:
@@ -38,7 +44,8 @@ def spec_from_json(stored: Any) -> Spec:
 
 
 def _row_fields(row: Row) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(row).items()}
+    said = {key: value for key, value in asdict(row).items() if key not in _LATER or value != _LATER[key]}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in said.items()}
 
 
 def _triple(values: Any) -> tuple[int, int, int]:

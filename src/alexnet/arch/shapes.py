@@ -149,7 +149,9 @@ def _sizes(net: str, row: Row, shape: Shape) -> tuple[Shape, tuple[int, ...], tu
             positions = rows * columns
             filters = (row.out_channels, channels // groups, row.kernel_size, row.kernel_size)
             output = (row.out_channels, rows, columns)
-            weight, bias = ((positions, *filters), output) if isinstance(row, Local) else (filters, output[:1])
+            per_place = isinstance(row, Local)
+            weight: tuple[int, ...] = (positions, *filters) if per_place else filters
+            bias = output if per_place else output[:1]
             return output, weight, bias if row.has_bias else (), positions * prod(filters)
         case Fc():
             _check_groups(net, row, row.groups, channels, row.out_features)

@@ -80,7 +80,7 @@ class Spec:
             raise SpecError(f"num_classes is {num_classes}; a classifier needs at least 2")
         if not isinstance(self.classifier, Fc):
             raise SpecError(f"{self.name} has its {self.num_classes} classes in several rows, and cannot have others")
-        return self.with_rows({self.classifier.name: replace(self.classifier, out_features=num_classes)})  # type: ignore[call-arg]
+        return self.with_rows({self.classifier.name: replace(self.classifier, out_features=num_classes)})
 
     def _num_outputs(self, row: Row) -> int:
         """Of an fc row, or of fc rows that are stacked or added up; 0 of anything else."""

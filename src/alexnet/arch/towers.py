@@ -169,6 +169,7 @@ def split(spec: Spec) -> Merged:
 
 def _halves(spec: Spec, row: Row, read: list[tuple[str, ...]]) -> list[Row]:
     """The rows that `row` becomes: two, or the row itself where it is in no tower."""
+    half: Row
     both = tuple(name for names in read for name in names)
     is_split = any(len(names) == TOWERS for names in read)
     match row:

@@ -26,7 +26,7 @@ class FarEdgeConv2d(nn.Conv2d):
         stride: int,
         edges: Edges,
         groups: int,
-        bias: bool,
+        bias: bool = True,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride=stride, padding=0, groups=groups, bias=bias)
         self.edges = edges
@@ -45,7 +45,14 @@ class Local2d(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, output: tuple[int, int, int], kernel_size: int, *, stride: int, edges: Edges, bias: bool
+        self,
+        in_channels: int,
+        output: tuple[int, int, int],
+        kernel_size: int,
+        *,
+        stride: int,
+        edges: Edges,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.output, self.kernel_size, self.stride, self.edges = output, kernel_size, stride, edges
@@ -77,7 +84,7 @@ class GroupedLinear(nn.Module):
     weight: (out_features, in_features / groups); bias: (out_features,).
     """
 
-    def __init__(self, in_features: int, out_features: int, groups: int, *, bias: bool) -> None:
+    def __init__(self, in_features: int, out_features: int, groups: int, *, bias: bool = True) -> None:
         super().__init__()
         self.groups = groups
         self.weight = nn.Parameter(torch.empty(out_features, in_features // groups))

@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 # Nets whose recipe has another name than they have.
-_RECIPE_OF_NET = {"paper-2012": "paper", "caffenet": "caffe"}
+_RECIPE_OF_NET = {"paper-2012": "paper", "caffenet": "caffe", "cifar-towers": "cifar-18pct"}
 
 
 def find_recipe(name: str) -> Recipe:

@@ -53,7 +53,7 @@ class Bank(NamedTuple):
     """
 
     layer: str
-    index: int
+    place: int
     inputs: int
 
 
@@ -244,11 +244,11 @@ def _conv(draft: _Draft, section: Section) -> str:
 def _fc(draft: _Draft, section: Section) -> str:
     inputs = draft.inputs_of(section)
     stds = section.reals("initW", len(inputs))
-    settings = [
-        {"out_features": section.whole("outputs", least=1), "weight_std": std, "bias_init": section.real("initB", 0.0)}
-        for std in stds
+    outputs, bias = section.whole("outputs", least=1), section.real("initB", 0.0)
+    filters: list[_Filter] = [
+        (Fc, {"out_features": outputs, "weight_std": std, "bias_init": bias}, None) for std in stds
     ]
-    return _banks(draft, section, [(Fc, each, None) for each in settings])
+    return _banks(draft, section, filters)
 
 
 _Filter = tuple[type[Row], dict[str, object], "tuple[int, ...] | None"]
@@ -329,7 +329,7 @@ def _banks(draft: _Draft, section: Section, filters: list[_Filter]) -> str:
         draft.banks[name] = tuple(
             Bank(section.name, i, _size(kind, draft.shapes[each])) for i, each in enumerate(inputs)
         )
-        return draft.put(section, kind(name, inputs=read, **settings))  # type: ignore[arg-type]
+        return draft.put(section, kind(name, inputs=read, **settings))
     parts = []
     for i, (read_name, (kind, settings, connections)) in enumerate(zip(inputs, filters, strict=True)):
         read_one = (read_name,)
@@ -338,7 +338,7 @@ def _banks(draft: _Draft, section: Section, filters: list[_Filter]) -> str:
             read_one = (
                 draft.put(section, Select(draft.row_name(section, f"{suffix}_select"), connections, inputs=read_one)),
             )
-        row = kind(draft.row_name(section, suffix), inputs=read_one, **{**settings, "has_bias": i == 0})  # type: ignore[arg-type]
+        row = kind(draft.row_name(section, suffix), inputs=read_one, **{**settings, "has_bias": i == 0})
         draft.banks[row.name] = (Bank(section.name, i, _size(kind, draft.shapes[read_name])),)
         parts.append(draft.put(section, row))
     return draft.put(section, Sum(name, inputs=tuple(parts)))

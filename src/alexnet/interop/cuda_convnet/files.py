@@ -7,7 +7,7 @@ is called as ours is. Towers that differ, or are trained differently, stay as th
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alexnet.arch import NETS
 from alexnet.arch.spec import Spec
@@ -100,11 +100,12 @@ def _recipe_in_one(recipe: Recipe, net: InOne) -> Recipe | None:
             if pieces[0].row in by_row
         }
 
-    by_kind = {name: getattr(recipe, name) for name in BY_ROW}
+    by_kind: dict[str, Mapping[str, Any]] = {name: getattr(recipe, name) for name in BY_ROW}
     for pieces in net.merged.pieces.values():
         if any(len({str(by_row.get(piece.row)) for piece in pieces}) > 1 for by_row in by_kind.values()):
             return None
-    return replace(recipe, **{name: joined(by_row) for name, by_row in by_kind.items()})
+    changed: dict[str, Any] = {name: joined(by_row) for name, by_row in by_kind.items()}
+    return replace(recipe, **changed)
 
 
 BY_ROW = ("row_rates", "row_momenta", "row_decay", "row_limits")  # what a recipe says of each row

@@ -31,7 +31,7 @@ def recipe_of(definition: Definition, sections: Mapping[str, Section], *, name: 
     limits: dict[str, FilterLimits] = {}
     for row, banks in definition.banks.items():
         section = _section(sections, banks[0], definition)
-        count, index = len(definition.sections[banks[0].layer].items("inputs")), banks[0].index
+        count, index = len(definition.sections[banks[0].layer].items("inputs")), banks[0].place
         rates[row] = Rates(
             weights=read_schedule(section, "schedW", section.reals("epsW", count)[index]),
             biases=read_schedule(section, "schedB", section.real("epsB")),

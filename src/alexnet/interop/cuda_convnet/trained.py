@@ -141,7 +141,7 @@ def _tensors(definition: Definition, layers: Mapping[str, Layer], names: tuple[s
         banks = definition.banks[row]
         layer = layers[banks[0].layer]
         turn = _TURNS[type(shape.row)]
-        parts = [turn(_array(layer, of_weights, bank.index, bank.layer), shape.weight) for bank in banks]
+        parts = [turn(_array(layer, of_weights, bank.place, bank.layer), shape.weight) for bank in banks]
         found[f"{row}.weight"] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         if shape.bias:
             found[f"{row}.bias"] = _array(layer, of_biases, None, banks[0].layer).reshape(-1)
