@@ -8,7 +8,6 @@ from alexnet.arch.rows import ROW_TYPES, Row
 from alexnet.arch.spec import Spec
 from alexnet.errors import SpecError
 
-
 # Settings that rows did not always have. Where they are as they were then they are left out, so that an old net is
 # stored, and its checksum computed, as ever.
 _LATER: Mapping[str, Any] = {"has_bias": True}
