@@ -126,6 +126,7 @@ class Recipe:
 
     rates: for all rows; row_rates: for the rows named; those of the classifier are `classifier_factor` times that.
     weight_decay: of weights; row_decay likewise by row, and so momentum and row_momenta. row_limits: of filters.
+    loss: what is made small, see `alexnet.train.losses`; times `loss_coefficient`.
     update: "2012" keeps the rate inside the velocity, "pytorch" outside; they differ when the rate changes.
     hold_steps: the first drop waits for so many steps, or for 0.7 of the run if that is less; progress before and after
         is rescaled. A squeezed run would otherwise leave its high rate before the loss has left chance. Ours.
@@ -150,6 +151,8 @@ class Recipe:
     row_decay: Mapping[str, float] = field(default_factory=dict)
     row_limits: Mapping[str, FilterLimits] = field(default_factory=dict)
     bias_decay: float = 0.0
+    loss: Literal["logreg", "crossent2", "rflickr", "sum2"] = "logreg"
+    loss_coefficient: float = 1.0
     update: Literal["2012", "pytorch"] = "2012"
     hold_steps: int = 0
     crops: Literal["chunk", "image", "center"] = "image"

@@ -51,6 +51,11 @@ def _written(options: RunOptions) -> WrittenNet | None:
         raise InputError(
             f"{options.net}: layer {layer} begins as another net's ({function}); give that net as --weights"
         )
+    if net.trees:
+        raise InputError(
+            f"{options.net}: layer {net.trees[0]} learns along a tree of classes that no data here has; "
+            "write it as type=fc, which is what it computes at test"
+        )
     return net
 
 

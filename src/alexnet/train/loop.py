@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from alexnet.arch.smaller import smaller
 from alexnet.data.loader import Batch
@@ -21,6 +20,7 @@ from alexnet.recipes import Recipe
 from alexnet.train.checkpoint import Measured, Progress
 from alexnet.train.compiled import Gradients
 from alexnet.train.constraint import constraint_of
+from alexnet.train.losses import LOSSES
 from alexnet.train.observer import Advance
 from alexnet.train.on_device import DeviceBatch
 from alexnet.train.schedule import crops_by_epoch, rate_at, recipe_progress
@@ -101,7 +101,8 @@ class Trainer:
         x = self.inputs(images, noise, coefficient, dtype=self.dtype)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             logits = self._nets[images.shape[-1]](x).float()
-        return F.cross_entropy(logits, labels), (logits.detach().argmax(1) != labels).sum()
+        loss = self.recipe.loss_coefficient * LOSSES[self.recipe.loss](logits, labels)
+        return loss, (logits.detach().argmax(1) != labels).sum()
 
     def rates(self) -> dict[str, float]:
         """The rates now in force, of rows without rates of their own, as logs show them."""

@@ -44,6 +44,7 @@ LARGE_INPUT, SMALL_INPUT = 224, 32  # ImageNet's crops, and CIFAR-10's images
 LABELS_INDEX = 1  # of the data layer that gives them
 NEVER_USED = {"resize", "rscale", "rgb2yuv", "rgb2lab", "eltmax"}
 NEVER_USED |= {"cost.crossent", "cost.gsum2", "cost.msm", "cost.tica"}
+NUM_CLASSES = 1000  # of a treefc, which has as many outputs as `batches.meta` has classes
 LOSSES = {"cost.logreg": "logreg", "cost.crossent2": "crossent2", "cost.rflickr": "rflickr", "cost.sum2": "sum2"}
 
 
@@ -70,7 +71,8 @@ class Definition:
 
     sections: the layers as they stand in the file; layers: the row that stands for each; towers: by row, the index of
     the GPU that it was meant for. cost, loss: the cost layer's name and kind.
-    borrowed: what begins as in another net.
+    borrowed: what begins as in another net. trees: layers of type treefc, whose weights are sums along a tree of the
+    classes that `batches.meta` has; at test they are fc rows.
     """
 
     spec: Spec
@@ -81,6 +83,7 @@ class Definition:
     cost: str
     loss: str
     borrowed: tuple[Borrowed, ...]
+    trees: tuple[str, ...]
 
 
 def define(
@@ -129,6 +132,7 @@ class _Draft:
     banks: dict[str, tuple[Bank, ...]] = field(default_factory=dict)
     towers: dict[str, int] = field(default_factory=dict)
     borrowed: list[Borrowed] = field(default_factory=list)
+    trees: list[str] = field(default_factory=list)
     cost: Section | None = None
 
     def add(self, section: Section) -> None:
@@ -234,6 +238,7 @@ class _Draft:
             cost=self.cost.name,
             loss=LOSSES[self.cost.text("type").strip()],
             borrowed=tuple(self.borrowed),
+            trees=tuple(self.trees),
         )
 
 
@@ -249,6 +254,18 @@ def _fc(draft: _Draft, section: Section) -> str:
         (Fc, {"out_features": outputs, "weight_std": std, "bias_init": bias}, None) for std in stds
     ]
     return _banks(draft, section, filters)
+
+
+def _tree_fc(draft: _Draft, section: Section) -> str:
+    if len(draft.inputs_of(section)) > 1:
+        section.refuse("treefc reads one input", "inputs")
+    draft.trees.append(section.name)
+    settings: dict[str, object] = {
+        "out_features": section.whole("outputs", NUM_CLASSES, least=1),
+        "weight_std": section.real("initW"),
+        "bias_init": section.real("initB", 0.0),
+    }
+    return _banks(draft, section, [(Fc, settings, None)])
 
 
 _Filter = tuple[type[Row], dict[str, object], "tuple[int, ...] | None"]
@@ -491,6 +508,7 @@ _LAYERS: dict[str, Callable[[_Draft, Section], str]] = {
     "conv": _conv,
     "local": _conv,
     "fc": _fc,
+    "treefc": _tree_fc,
     "pool": _one(_pool),
     "cmrnorm": _one(_cross_map_norm),
     "rnorm": _one(_map_norm(SameMapNorm)),

@@ -6,6 +6,7 @@ is called as ours is. Towers that differ, or are trained differently, stay as th
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,11 +26,12 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenNet:
-    """A net from its files. recipe: None without a parameter file. borrowed: what begins as in another net."""
+    """A net from its files. recipe: None without a parameter file. borrowed, trees: see `Definition`."""
 
     spec: Spec
     recipe: Recipe | None
     borrowed: tuple[Borrowed, ...]
+    trees: tuple[str, ...]
 
 
 def read_definition(path: Path, parameters: Path | None = None, *, input_size: int | None = None) -> Definition:
@@ -54,15 +56,16 @@ def read_net(path: Path, parameters: Path | None = None, *, input_size: int | No
         OSError: a file cannot be read.
     """
     definition = read_definition(path, parameters, input_size=input_size)
+    written = partial(WrittenNet, borrowed=definition.borrowed, trees=definition.trees)
     net = in_one(definition.spec)
     if parameters is None:
-        return WrittenNet(spec=net.spec, recipe=None, borrowed=definition.borrowed)
+        return written(spec=net.spec, recipe=None)
     sections, source = read_sections(parameters), f"cuda-convnet, {parameters.name}"
-    written = recipe_of(definition, sections, name=parameters.stem, source=source)
-    recipe = _recipe_in_one(written, net)
+    of_towers = recipe_of(definition, sections, name=parameters.stem, source=source)
+    recipe = _recipe_in_one(of_towers, net)
     if recipe is None:  # one net could not be trained as its towers are
-        return WrittenNet(spec=definition.spec, recipe=written, borrowed=definition.borrowed)
-    return WrittenNet(spec=net.spec, recipe=recipe, borrowed=definition.borrowed)
+        return written(spec=definition.spec, recipe=of_towers)
+    return written(spec=net.spec, recipe=recipe)
 
 
 @dataclass(frozen=True)

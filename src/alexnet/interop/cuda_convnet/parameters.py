@@ -46,6 +46,7 @@ def recipe_of(definition: Definition, sections: Mapping[str, Section], *, name: 
         for key in ("superEps", "superMom"):
             if section.real(key, 0.0):
                 section.refuse("is in no released file, and is not read", key)
+    cost = sections.get(definition.cost)
     last = definition.spec.classifier.name if definition.spec.classifier.name in rates else next(reversed(rates))
     return replace(
         like,
@@ -57,6 +58,8 @@ def recipe_of(definition: Definition, sections: Mapping[str, Section], *, name: 
         weight_decay=0.0,
         row_decay=decay,
         row_limits={row: limit for row, limit in limits.items() if limit != FilterLimits()},
+        loss=definition.loss,
+        loss_coefficient=cost.real("coeff", 1.0) if cost else 1.0,
         hold_steps=0,
     )
 

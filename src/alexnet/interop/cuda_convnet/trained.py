@@ -86,7 +86,7 @@ def _section(name: str, layer: Layer, file: str) -> Section:
     if kind in ("conv", "local") and "filters" in layer:
         totals = _numbers(layer["filters"])
         put("filters", [int(total) // max(1, int(group)) for total, group in zip(totals, groups, strict=False)])
-    if kind in ("conv", "local", "fc"):
+    if kind in ("conv", "local", "fc", "treefc"):
         put("initW", [0.01] * max(1, len(_names(layer.get("inputs", [])))))
     if "scale" in layer:
         window = int(section.real("size", 1.0))
