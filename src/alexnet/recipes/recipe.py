@@ -120,6 +120,9 @@ class Pruning:
     shared: SharedValues = SharedValues()
 
 
+LossName = Literal["logreg", "crossent2", "rflickr", "sum2"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training run, net and data set aside.
@@ -151,7 +154,7 @@ class Recipe:
     row_decay: Mapping[str, float] = field(default_factory=dict)
     row_limits: Mapping[str, FilterLimits] = field(default_factory=dict)
     bias_decay: float = 0.0
-    loss: Literal["logreg", "crossent2", "rflickr", "sum2"] = "logreg"
+    loss: LossName = "logreg"
     loss_coefficient: float = 1.0
     update: Literal["2012", "pytorch"] = "2012"
     hold_steps: int = 0

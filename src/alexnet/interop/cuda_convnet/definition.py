@@ -39,13 +39,19 @@ from alexnet.arch.shapes import Shape, output_of
 from alexnet.arch.spec import IMAGE, Spec
 from alexnet.errors import SpecError
 from alexnet.interop.cuda_convnet.config import Section
+from alexnet.recipes.recipe import LossName
 
 LARGE_INPUT, SMALL_INPUT = 224, 32  # ImageNet's crops, and CIFAR-10's images
 LABELS_INDEX = 1  # of the data layer that gives them
 NEVER_USED = {"resize", "rscale", "rgb2yuv", "rgb2lab", "eltmax"}
 NEVER_USED |= {"cost.crossent", "cost.gsum2", "cost.msm", "cost.tica"}
 NUM_CLASSES = 1000  # of a treefc, which has as many outputs as `batches.meta` has classes
-LOSSES = {"cost.logreg": "logreg", "cost.crossent2": "crossent2", "cost.rflickr": "rflickr", "cost.sum2": "sum2"}
+LOSSES: Mapping[str, LossName] = {
+    "cost.logreg": "logreg",
+    "cost.crossent2": "crossent2",
+    "cost.rflickr": "rflickr",
+    "cost.sum2": "sum2",
+}
 
 
 class Bank(NamedTuple):
@@ -81,7 +87,7 @@ class Definition:
     layers: Mapping[str, str]
     towers: Mapping[str, int]
     cost: str
-    loss: str
+    loss: LossName
     borrowed: tuple[Borrowed, ...]
     trees: tuple[str, ...]
 
