@@ -25,15 +25,17 @@ from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
 from alexnet.weights.catalog import SUFFIXES, files_of
+from alexnet.weights.foreign import PTH
 from alexnet.weights.onnx import OnnxTensors
 from alexnet.weights.openvino import BIN, OpenVINOTensors
 from alexnet.weights.probe import all_tensors
+from alexnet.weights.pth import save_pth
 from alexnet.weights.stored import StoredTensors, is_quantized
 
 INT8 = "int8"
 
 # What writes the formats that hold no graph; whoever reads them builds the net anew.
-WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {"safetensors": save_weights}
+WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {"safetensors": save_weights, PTH: save_pth}
 
 CALIBRATION_IMAGES = 256  # ours
 _CALIBRATION_BATCH = 32
@@ -68,8 +70,8 @@ def convert(
 ) -> Converted:
     """Write the weights at `source` to `destination`, whole or not at all, and run both on the probe image.
 
-    to: safetensors, onnx or openvino; what the suffix of `destination` says without it. uint8_input: the graph takes
-    uint8 RGB crops, with all preprocessing inside. calibration: images by which products of int8 are calibrated; the
+    to: a format of `SUFFIXES`; what the suffix of `destination` says without it. uint8_input: the graph takes uint8
+    RGB crops, with all preprocessing inside. calibration: images by which products of int8 are calibrated; the
     weights are then int8. `progress` is called with the number of images of each batch of these.
 
     Raises:

@@ -22,12 +22,13 @@ from alexnet.weights.foreign import (
 from alexnet.weights.named import NAMED, read_named
 from alexnet.weights.onnx import read_onnx_header, read_onnx_weights
 from alexnet.weights.openvino import BIN, XML, read_openvino_header, read_openvino_weights
+from alexnet.weights.pth import read_pth, read_pth_header
 
 RUN_FILE = "run.json"
 IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
 
 _WHAT_WEIGHTS_ARE = (
-    "a run folder (with run.json), a .safetensors, .onnx or .xml file written by this package, "
+    "a run folder (with run.json), a .safetensors, .pth, .onnx or .xml file written by this package, "
     "torchvision's .pth, Caffe's .caffemodel, Deep Compression's .net, a checkpoint of cuda-convnet, "
     f"or a name ({', '.join(NAMED)})"
 )
@@ -39,10 +40,11 @@ READERS: Mapping[str, tuple[Callable[[Path], Weights], Callable[[Path], Header]]
     "openvino": (read_openvino_weights, read_openvino_header),
     CUDA_CONVNET: (read_checkpoint_weights, read_checkpoint_header),
     **{kind: (partial(read_foreign, kind=kind), partial(read_foreign_header, kind=kind)) for kind in KINDS},
+    PTH: (read_pth, read_pth_header),
 }
 
 # That files of ours are given; not believed.
-SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": XML}
+SUFFIXES = {"safetensors": ".safetensors", PTH: ".pth", "onnx": ".onnx", "openvino": XML}
 
 _ZIP = b"PK\x03\x04"
 _NAME_IN_ZIP, _ZIPPED_CHECKPOINT = 30, b"data"  # the first member's name, which is the only one

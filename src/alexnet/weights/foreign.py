@@ -93,7 +93,7 @@ def read_foreign(path: Path, kind: str, net: str | None = None) -> Weights:
             spec=spec,
             classes=_classes(spec.num_classes),
             preprocessing=_PREPROCESSING[spec.name],
-            tensors=_checked(file, spec, found.tensors()),
+            tensors=checked_tensors(file, spec, found.tensors()),
         )
 
 
@@ -187,8 +187,14 @@ def _classes(count: int) -> tuple[ClassInfo, ...]:
     return tuple(class_info(index, wnid) for index, wnid in enumerate(imagenet_classes()))
 
 
-def _checked(file: MappedFile, spec: Spec, tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.float32]]:
-    """The tensors where they lie in the file if runtimes could use them there; else copies, float32 and in order."""
+def checked_tensors(
+    file: MappedFile, spec: Spec, tensors: Mapping[str, NDArray[Any]]
+) -> Mapping[str, NDArray[np.float32]]:
+    """The tensors where they lie in the file if runtimes could use them there; else copies, float32 and in order.
+
+    Raises:
+        WeightsError: they are not those of the net, or not finite.
+    """
     in_place = all(_is_usable(tensor) and file.offset(tensor) is not None for tensor in tensors.values())
     if not in_place:
         tensors = {key: np.require(tensor, np.float32, ["C", "A", "W"]) for key, tensor in tensors.items()}
