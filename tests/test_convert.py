@@ -57,6 +57,18 @@ def test_everything_comes_along_to_pth_and_back(source: Path, tmp_path: Path) ->
     assert verify(tmp_path / "net.pth").checksummed
 
 
+def test_a_folder_for_the_hub_is_new_and_holds_everything(source: Path, tmp_path: Path) -> None:
+    done = convert(source, tmp_path / "mine", "huggingface")
+    assert set(done.mapped) == {*TENSORS, "preprocessing.mean_image", "errors", "probe"}
+    assert (done.dropped, done.largest_difference) == ((), 0)
+    assert done.bytes == sum(path.stat().st_size for path in (tmp_path / "mine").iterdir())
+    with pytest.raises(InputError, match="mine is there already"):
+        convert(source, tmp_path / "mine", "huggingface")
+    back = convert(tmp_path / "mine", tmp_path / "back.safetensors")
+    assert back.dropped == ()
+    assert (tmp_path / "back.safetensors").read_bytes() == source.read_bytes()
+
+
 def test_openvino_gets_two_files(source: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     done = convert(source, tmp_path / "net.xml")

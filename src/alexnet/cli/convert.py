@@ -19,7 +19,7 @@ def convert(
     source: Annotated[str, typer.Argument(help="A run folder, a file of weights, or a name.", metavar="SRC")],
     destination: Annotated[Path, typer.Argument(help="The file to write.", metavar="DST")],
     to: Annotated[
-        Literal["safetensors", "pth", "onnx", "openvino"] | None,
+        Literal["safetensors", "pth", "huggingface", "onnx", "openvino"] | None,
         typer.Option(help="The format.", show_default="what DST ends in: .safetensors, .pth, .onnx or .xml"),
     ] = None,
     uint8_input: Annotated[

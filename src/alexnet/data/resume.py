@@ -17,8 +17,8 @@ def download(url: str, path: Path, *, progress: Callable[[int], object]) -> None
     """All of `url` in `path`, which may hold its first bytes already: only the rest is asked for, and added.
 
     A server that knows no ranges, or gives another one, sends all of it again. Whether first bytes and rest are of one
-    file is for a checksum to say. What has come stays in `path` when the connection breaks off, the process is stopped
-    or killed, but not when the disk is full. `progress` is called with the bytes that there are, in all, after each MiB.
+    file is for a checksum to say. What has come stays in `path` when the connection breaks off or the process is
+    killed, but not when the disk is full. `progress` is called with the bytes that there are in all, after each MiB.
 
     Raises:
         RequestException: no connection, no such page, or a connection that broke off (of requests).

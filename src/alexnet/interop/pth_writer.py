@@ -1,9 +1,9 @@
 """PyTorch's .pth files written without torch: a state dict that `torch.load(path, weights_only=True)` gives back.
 
 The archive and its pickle are what `interop.pth` reads: a dict of float32 tensors, each of a storage of its own. The
-same tensors give the same bytes. What is put into the folder `extra` travels along; PyTorch passes over it.
+same tensors give the same bytes. PyTorch passes over what lies in the folder `extra`.
 
-Source: torch.serialization of PyTorch 2.13; the instructions of pickle protocol 2 in the standard library's pickletools.
+Source: torch.serialization of PyTorch 2.13; pickletools of the standard library for the instructions.
 """
 
 import struct
