@@ -17,8 +17,10 @@ _sys.path.insert(0, str(_Path(__file__).resolve().parent / "src"))
 from alexnet import create, load
 from alexnet.arch import NETS as _NETS
 from alexnet.defaults import DEFAULT_NET as _DEFAULT_NET
+from alexnet.engines.torch import TorchEngine as _TorchEngine
 from alexnet.errors import WeightsError as _WeightsError
 from alexnet.nn import Net as _Net
+from alexnet.weights import find_weights as _find_weights
 
 dependencies = ["torch", "numpy", "PIL", "safetensors"]
 
@@ -35,8 +37,7 @@ def alexnet(weights: str | None = None, **options: int) -> _Net:
         return create(_DEFAULT_NET, **options)
     if options:
         raise _WeightsError(f"the net in {weights} is as it was trained; leave out {', '.join(options)}")
-    net: _Net = load(weights, "torch", device="cpu").engine.net
-    return net
+    return _TorchEngine(_find_weights(weights), "cpu").net
 
 
 def _named(name: str, weights: str | None = None, **options: int) -> _Net:

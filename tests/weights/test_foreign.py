@@ -122,6 +122,18 @@ def test_a_pth_file_stays_where_it_is_and_needs_no_torch_to_be_read(
     assert (weights.spec, weights.errors, weights.probe) == (NETS["one-weird-trick"], (), None)
 
 
+def test_a_state_dict_of_another_net_is_told_what_it_lacks(tmp_path: Path, random_tensors) -> None:
+    torch = pytest.importorskip("torch")
+    state = {key: torch.from_numpy(array) for key, array in random_tensors("caffe", 7).items()}
+    torch.save(state, tmp_path / "a.pth")
+    for read in (find_weights, find_header):
+        with pytest.raises(
+            WeightsError, match=r"a\.pth: a state dict of caffe or caffenet, without the classes"
+        ) as caught:
+            read(tmp_path / "a.pth")
+        assert str(caught.value).endswith("save_weights, or with alexnet convert")
+
+
 def test_halves_are_read_as_float32(tmp_path: Path, random_tensors) -> None:
     tensors = random_tensors("one-weird-trick")
     weights = find_weights(save_pth(tmp_path / "a.pth", tensors, "float16"))

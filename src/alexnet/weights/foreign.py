@@ -24,7 +24,7 @@ from alexnet.interop.caffemodel import LRN, POOLING, CaffeModel, read_caffemodel
 from alexnet.interop.deep_compression import is_compressed, read_compressed
 from alexnet.interop.pth import check_sums, read_state_dict
 from alexnet.preprocess import Preprocessing
-from alexnet.weights.check import Shapes, check_shapes, check_tensors, list_names, tensor_shapes
+from alexnet.weights.check import Shapes, check_shapes, check_tensors, list_names, nets_of, tensor_shapes
 from alexnet.weights.files import Header, Weights, named_in_errors
 from alexnet.weights.stored import MappedFile, StoredTensors
 
@@ -38,6 +38,11 @@ _CAFFE_NAMES: Mapping[str, str] = {"caffenet": CAFFENET, "alexnet": CAFFE}  # wh
 _UNTOLD = (
     "AlexNet or CaffeNet of Caffe, which differ in the order of norm and pool: neither its layers nor its name tell "
     "which; save it with Caffe from a prototxt that has all layers"
+)
+
+_ALONE = (
+    "a state dict of {}, without the classes and the preprocessing that belong to it; "
+    "write it with alexnet.weights.save_weights, or with alexnet convert"
 )
 
 # Caffe trains with a mean image of 256 x 256 pixels, 94 to 131. Its channel means are what BVLC offers in its place;
@@ -116,6 +121,9 @@ def is_deep_compression(start: bytes, num_bytes: int) -> bool:
 def _open_pth(file: MappedFile) -> _Found:
     with file.path.open("rb") as opened:
         tensors = torchvision.rename(read_state_dict(opened, file.content))
+    owners = nets_of(_shapes(tensors))
+    if owners and TORCHVISION not in owners:
+        raise WeightsError(_ALONE.format(" or ".join(owners)))
 
     def checked() -> Mapping[str, NDArray[Any]]:
         with file.path.open("rb") as opened:
