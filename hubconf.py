@@ -14,7 +14,7 @@ from pathlib import Path as _Path
 
 _sys.path.insert(0, str(_Path(__file__).resolve().parent / "src"))
 
-from alexnet import create, load
+from alexnet import create, load  # noqa: F401  (an entry)
 from alexnet.arch import NETS as _NETS
 from alexnet.defaults import DEFAULT_NET as _DEFAULT_NET
 from alexnet.engines.torch import TorchEngine as _TorchEngine

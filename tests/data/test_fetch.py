@@ -216,11 +216,12 @@ def test_an_interruption_and_a_full_disk_leave_nothing(download, monkeypatch, fa
     assert [path for path in cache_dir().rglob("*") if path.is_file() and path.stat().st_size] == []
 
 
-def test_several_at_once_all_end_with_the_whole_file(download):
+def test_several_at_once_all_end_with_the_whole_file_that_one_has_fetched(server, download):
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(lambda _: fetch(download), range(4)))
     assert {path.read_bytes() for path in paths} == {CONTENT}
     assert kept() == ["stars.bin"]
+    assert len(server.asked) == 1
 
 
 FILES = {"set/a": b"first", "set/b": b"second" * 1000}
