@@ -35,7 +35,7 @@ def test_other_nets_have_no_such_modules(net: str) -> None:
 
 
 def test_an_unknown_layer_of_torchvisions_net_is_told_all_names() -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown layer 'features\.13'; did you mean features\.1") as caught:
+    with pytest.raises(UnknownNameError, match=r"unknown layer 'features\.13'; did you mean features\.") as caught:
         feature_row(find("one-weird-trick"), "features.13")
     line = str(caught.value)
     assert "the rows of one-weird-trick: conv1, relu1" in line
