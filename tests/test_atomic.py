@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.atomic import write_whole
+from alexnet.atomic import write_folder, write_whole
+from alexnet.errors import InputError
 
 
 def test_a_file_is_replaced_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -108,3 +109,34 @@ def fail_halfway(path: Path) -> None:
     with write_whole(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
+
+
+def test_a_folder_is_there_whole_when_the_block_ends_well(tmp_path: Path) -> None:
+    with write_folder(tmp_path / "new") as temporary:
+        (temporary / "a").write_text("a")
+        assert not (tmp_path / "new").exists()
+    assert (tmp_path / "new" / "a").read_text() == "a"
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_a_failure_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        fail_within(tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def fail_within(path: Path) -> None:
+    with write_folder(path) as temporary:
+        (temporary / "a").write_text("a")
+        raise RuntimeError
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    with (
+        pytest.raises(InputError, match=r"old is there already; name a folder that is not"),
+        write_folder(tmp_path / "old"),
+    ):
+        pytest.fail("the block is not entered")
+    with pytest.raises(FileNotFoundError), write_folder(tmp_path / "no" / "new"):
+        pytest.fail("the block is not entered")

@@ -46,6 +46,29 @@ def test_everything_comes_along_to_onnx_and_back(uint8_input: bool, source: Path
     assert verify(tmp_path / "net.onnx").checksummed
 
 
+def test_everything_comes_along_to_pth_and_back(source: Path, tmp_path: Path) -> None:
+    there = convert(source, tmp_path / "net.pth")
+    back = convert(tmp_path / "net.pth", tmp_path / "back.safetensors")
+    for done in (there, back):
+        assert set(done.mapped) == {*TENSORS, "preprocessing.mean_image", "errors", "probe"}
+        assert (done.dropped, done.largest_difference) == ((), 0)
+    assert there.format == "pth"
+    assert (tmp_path / "back.safetensors").read_bytes() == source.read_bytes()
+    assert verify(tmp_path / "net.pth").checksummed
+
+
+def test_a_folder_for_the_hub_is_new_and_holds_everything(source: Path, tmp_path: Path) -> None:
+    done = convert(source, tmp_path / "mine", "huggingface")
+    assert set(done.mapped) == {*TENSORS, "preprocessing.mean_image", "errors", "probe"}
+    assert (done.dropped, done.largest_difference) == ((), 0)
+    assert done.bytes == sum(path.stat().st_size for path in (tmp_path / "mine").iterdir())
+    with pytest.raises(InputError, match="mine is there already"):
+        convert(source, tmp_path / "mine", "huggingface")
+    back = convert(tmp_path / "mine", tmp_path / "back.safetensors")
+    assert back.dropped == ()
+    assert (tmp_path / "back.safetensors").read_bytes() == source.read_bytes()
+
+
 def test_openvino_gets_two_files(source: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     done = convert(source, tmp_path / "net.xml")
@@ -82,7 +105,7 @@ def test_leaving_int8_is_said_and_doing_it_twice_is_refused(source: Path, photos
 
 
 def test_a_format_may_be_said_where_the_suffix_does_not(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"net\.bin: its suffix says no format; end it in \.safetensors, \.onnx"):
+    with pytest.raises(InputError, match=r"net\.bin: its suffix says no format; end it in \.safetensors, \.pth, "):
         convert(source, tmp_path / "net.bin")
     assert convert(source, tmp_path / "net.bin", "onnx").format == "onnx"
     with pytest.raises(UnknownNameError, match="unknown format 'onxx'; did you mean onnx"):

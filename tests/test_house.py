@@ -28,6 +28,7 @@ WHOLE_HOUSE = {
     "test_peers",
     "test_public_names",
     "test_examples",
+    "test_hubconf",
 }
 # What a CUDA build of torch adds; torch itself names their versions.
 CUDA = re.compile(r"(nvidia|cuda)-|triton$")

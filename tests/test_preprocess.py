@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from alexnet.preprocess import (
     draw_window,
     extract_views,
     normalize,
+    open_image,
     resize_image,
 )
 
@@ -184,3 +186,35 @@ def test_a_mean_image_shows() -> None:
     assert shown.startswith("Preprocessing(resize=4, ")
     assert "mean='the mean image'" in shown
     assert "mean=(1.0, 2.0, 3.0)" in repr(Preprocessing(mean=(1.0, 2.0, 3.0)))
+
+
+@pytest.fixture
+def photographs(test_data: Path) -> list[Path]:
+    """Two dozen real ones, of many sizes, landscapes and portraits."""
+    found = sorted((test_data / "imagenet-samples").rglob("*.JPEG"))[::4]
+    if not found:
+        pytest.skip("no photographs")
+    return found
+
+
+def test_of_photographs_torchvisions_crop_is_reproduced_to_one_grey_level(photographs: list[Path]) -> None:
+    """By its two ways: Pillow's resize of the whole, and torch's antialiased one, of floats or of uint8."""
+    torch = pytest.importorskip("torch")
+    crop = Preprocessing(resize=256, interpolation="bilinear", crop=224)
+    sizes = set()
+    for path in photographs:
+        image = open_image(str(path))
+        width, height = image.size
+        shorter = min(width, height)
+        size = (256 * height // shorter, 256 * width // shorter)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
+        options = {"mode": "bilinear", "antialias": True, "align_corners": False}
+        floats = torch.nn.functional.interpolate(pixels.float(), size, **options).round().clamp(0, 255)
+        whole = torch.nn.functional.interpolate(pixels, size, **options)
+        drawn = np.asarray(image.resize(size[::-1], FILTERS["bilinear"])).transpose(2, 0, 1)
+        top, left = (round((side - 224) / 2) for side in size)
+        found = extract_views(draw_canvas(image, crop).transpose(2, 0, 1), 224, "center")[0].astype(int)
+        for expected in (drawn, floats[0].numpy(), whole[0].numpy()):
+            assert np.abs(found - expected[:, top : top + 224, left : left + 224]).max() <= 1, path.name
+        sizes.add(width > height)
+    assert sizes == {False, True}

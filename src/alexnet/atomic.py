@@ -1,8 +1,9 @@
-"""Files written whole or not at all. Standard library only."""
+"""Files and folders written whole or not at all. Standard library only."""
 
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -36,7 +37,7 @@ def write_whole(path: str | Path) -> Iterator[Path]:
         OSError: the folder is missing or read-only, or the disk is full; `path` is then as it was.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(path)
     try:
         yield temporary
         _sync(temporary, os.O_RDWR)  # Windows syncs only what is open for writing
@@ -53,11 +54,37 @@ def write_whole(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def write_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside `path`, moved there when the block ends well, removed when it does not.
+
+    Raises:
+        InputError: something is at `path` already.
+        OSError: the folder around it is missing or read-only, or the disk is full.
+    """
+    path = Path(path)
+    if path.exists():
+        raise InputError(f"{path} is there already; name a folder that is not")
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir()
+        yield temporary
+        for inside in temporary.iterdir():
+            _sync(inside, os.O_RDWR)
+        _move(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files that a killed process has left; only for who alone writes into `folder`."""
     for path in folder.iterdir():
-        if _TEMPORARY.fullmatch(path.name):
+        if _TEMPORARY.fullmatch(path.name) and not path.is_dir():
             path.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def _move(source: Path, target: Path) -> None:

@@ -25,15 +25,24 @@ from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
 from alexnet.weights.catalog import SUFFIXES, files_of
+from alexnet.weights.foreign import PTH
+from alexnet.weights.huggingface import HUGGINGFACE, save_huggingface
 from alexnet.weights.onnx import OnnxTensors
 from alexnet.weights.openvino import BIN, OpenVINOTensors
 from alexnet.weights.probe import all_tensors
+from alexnet.weights.pth import save_pth
 from alexnet.weights.stored import StoredTensors, is_quantized
 
 INT8 = "int8"
 
 # What writes the formats that hold no graph; whoever reads them builds the net anew.
-WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {"safetensors": save_weights}
+WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {
+    "safetensors": save_weights,
+    PTH: save_pth,
+    HUGGINGFACE: save_huggingface,
+}
+FORMATS = (*SUFFIXES, HUGGINGFACE)
+
 
 CALIBRATION_IMAGES = 256  # ours
 _CALIBRATION_BATCH = 32
@@ -68,8 +77,8 @@ def convert(
 ) -> Converted:
     """Write the weights at `source` to `destination`, whole or not at all, and run both on the probe image.
 
-    to: safetensors, onnx or openvino; what the suffix of `destination` says without it. uint8_input: the graph takes
-    uint8 RGB crops, with all preprocessing inside. calibration: images by which products of int8 are calibrated; the
+    to: one of `FORMATS`; what the suffix of `destination` says without it. uint8_input: the graph takes uint8
+    RGB crops, with all preprocessing inside. calibration: images by which products of int8 are calibrated; the
     weights are then int8. `progress` is called with the number of images of each batch of these.
 
     Raises:
@@ -81,8 +90,8 @@ def convert(
     """
     destination = Path(destination)
     form = to or _form_of(destination)
-    if form not in SUFFIXES:
-        raise UnknownNameError("format", form, SUFFIXES)
+    if form not in FORMATS:
+        raise UnknownNameError("format", form, FORMATS)
     if form in WRITERS and (uint8_input or calibration):
         raise InputError(f"{form} holds no graph; uint8 input and int8 are for .onnx and .xml")
     check_folder(destination)

@@ -200,8 +200,9 @@ def draw_window(
     """A window of the canvas of an RGB picture, or all of it: uint8 (height, width, 3), not to be changed.
 
     Its pixels are drawn straight from their box in the picture, so parts that are cut away are never computed. They
-    equal a cut from the whole canvas; where the box is not exact in Pillow's 32-bit floats a few round the other way
-    (of 40 photographs at 256 under 0.1 %, by one grey level, bicubic by two at most).
+    equal a cut from the whole canvas to rounding: Pillow may draw a part of an upright picture down first, the whole
+    across first (of 96 photographs at 256 4 % of the values differ, by one grey level; bicubic by ten at most, where
+    one direction overshoots black or white).
     """
     height, width = canvas_size(resize)
     window = window or Window(0, 0, height, width)

@@ -1,4 +1,6 @@
+import sys
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -11,6 +13,36 @@ def test_json_says_what_was_written(run, weights_file: Path, tmp_path: Path) -> 
     assert {"conv1.weight", "preprocessing.mean_image"} <= set(found["mapped"])
     assert found["dropped"] == []
     assert found["largest_difference"] <= 1e-4 * found["largest_logit"]
+
+
+def test_a_pth_file_and_a_folder_are_weights_for_every_verb(
+    run, weights_file: Path, photos: Path, tmp_path: Path
+) -> None:
+    photo = next(photos.rglob("*.png"))
+    expected = run("predict", photo, "--weights", weights_file, "--json").json["predictions"]
+    for name, options in (("net.pth", []), ("mine", ["--to", "huggingface"])):
+        assert run("convert", weights_file, tmp_path / name, *options).status == 0
+        assert run("predict", photo, "--weights", tmp_path / name, "--json").json["predictions"] == expected
+        assert run("weights", tmp_path / name, "--json").json["weights"][0]["net"] == "tiny"
+
+
+@pytest.mark.parametrize("where", ["hf:owner/name", "hf:owner"])
+def test_what_the_hub_cannot_give_is_one_line(run, photos: Path, monkeypatch, where: str) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    finished = run("predict", next(photos.rglob("*.png")), "--weights", where)
+    assert finished.status == 2
+    assert "huggingface" in finished.error or "hf:OWNER/NAME" in finished.error
+
+
+def test_a_text_or_a_bomb_named_pth_is_one_line(run, photos: Path, tmp_path: Path) -> None:
+    photo, path = next(photos.rglob("*.png")), tmp_path / "net.pth"
+    path.write_text("these are no weights\n")
+    finished = run("predict", photo, "--weights", path)
+    assert (finished.status, "net.pth: not a file of weights" in finished.error) == (2, True)
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(1 << 26))
+    finished = run("predict", photo, "--weights", path)
+    assert (finished.status, "net.pth: a zip archive, but no PyTorch file" in finished.error) == (2, True)
 
 
 def test_what_was_mapped_and_dropped_is_printed(run, weights_file: Path, tmp_path: Path) -> None:
@@ -45,7 +77,7 @@ def test_an_onnx_file_is_weights_for_every_verb(run, weights_file: Path, photos:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["net.bin"], "end it in .safetensors, .onnx, .xml, or say --to"),
+        (["net.bin"], "its suffix says no format; end it in .safetensors, .pth,"),
         (["net.onnx", "--int8"], "--int8 and --calibrate DATA belong together"),
         (["net.onnx", "--calibrate", "digits"], "--int8 and --calibrate DATA belong together"),
         (["net.onnx", "--to", "word"], "'word' is not one of"),

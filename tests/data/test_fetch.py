@@ -20,6 +20,7 @@ from alexnet.data import fetch as fetch_module
 from alexnet.data.cache import cache_dir
 from alexnet.data.fetch import Download, fetch, missing_files, unpack
 from alexnet.errors import DownloadError, MissingExtraError
+from alexnet.lock import LOCK_FILE
 
 pytest.importorskip("pooch")
 
@@ -27,7 +28,7 @@ CONTENT = os.urandom(3 << 20)
 
 
 class Server:
-    """Sends `content` for every path, as `status`, of which it claims `claimed` bytes."""
+    """Sends `content` for every path, as `status`, of which it claims `claimed` bytes; knows no ranges."""
 
     def __init__(self) -> None:
         self.content, self.status, self.claimed = CONTENT, 200, len(CONTENT)
@@ -76,7 +77,7 @@ def download(server: Server) -> Download:
 
 
 def kept() -> list[str]:
-    return sorted(path.name for path in cache_dir().rglob("*") if path.is_file())
+    return sorted(path.name for path in cache_dir().rglob("*") if path.is_file() and path.name != LOCK_FILE)
 
 
 def test_a_file_comes_once_and_is_then_there_without_the_server(server, download, capsys):
@@ -118,11 +119,39 @@ def test_what_was_not_published_is_not_kept(server, download):
     assert kept() == []
 
 
-def test_a_body_that_breaks_off_is_not_kept(server, download):
+def test_a_body_that_breaks_off_is_kept_as_a_part_and_never_taken_for_the_whole(server, download):
     server.content = CONTENT[: 1 << 20]
-    with pytest.raises(DownloadError, match=r"stars could not be downloaded from http.*\(the connection broke off\)"):
+    words = (
+        r"stars could not be .* \(the connection broke off; the first 1\.0 MB are kept, and the next try goes on .*\)"
+    )
+    with pytest.raises(DownloadError, match=words) as caught:
         fetch(download)
-    assert kept() == []
+    assert "\n" not in str(caught.value)
+    assert kept() == [".stars.bin.part"]
+    server.content = CONTENT  # all of it again: this server knows no ranges
+    assert fetch(download).read_bytes() == CONTENT
+    assert kept() == ["stars.bin"]
+
+
+def test_a_part_of_another_file_is_found_by_the_sum_and_thrown_away(server, download):
+    download.path.parent.mkdir(parents=True)
+    download.part.write_bytes(CONTENT[: 1 << 20])
+    server.status, server.content = 206, bytes(2 << 20)
+    with pytest.raises(DownloadError):
+        fetch(download)
+    server.status, server.content = 200, CONTENT
+    assert fetch(download).read_bytes() == CONTENT
+
+
+def test_without_a_published_sum_it_begins_anew(server, download):
+    """Nothing would tell whether the rest is of the same file."""
+    download = replace(download, checksum=None)
+    server.content = CONTENT[: 1 << 20]
+    with pytest.raises(DownloadError, match=r"\(the connection broke off\)"):
+        fetch(download)
+    download.part.write_bytes(b"another file's beginning")
+    server.content = CONTENT
+    assert fetch(download).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("status", [404, 503])
@@ -137,7 +166,7 @@ def test_a_slow_download_says_how_far_it_is(download, monkeypatch, capsys):
     monkeypatch.setattr(fetch_module, "_SECONDS_BETWEEN_LINES", 0.0)
     fetch(download)
     lines = capsys.readouterr().err.splitlines()
-    assert [line.rpartition(": ")[2] for line in lines] == [f"{count} of 3 MB" for count in (1, 2, 3, 3)]
+    assert [line.rpartition(": ")[2] for line in lines] == [f"{count} of 3 MB" for count in (1, 2, 3)]
 
 
 def test_without_a_connection_one_line_says_where_to_put_the_file(server, download, capsys):
@@ -153,7 +182,7 @@ def test_without_a_connection_one_line_says_where_to_put_the_file(server, downlo
 
 
 def test_a_server_that_never_answers_is_given_up(server, download, monkeypatch):
-    monkeypatch.setattr("pooch.downloaders.DEFAULT_TIMEOUT", 0.05)
+    monkeypatch.setattr("alexnet.data.resume.TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr("http.server.BaseHTTPRequestHandler.send_response", lambda *_: threading.Event().wait(0.3))
     with pytest.raises(DownloadError, match="no answer in time"):
         fetch(download)
@@ -184,14 +213,15 @@ def test_an_interruption_and_a_full_disk_leave_nothing(download, monkeypatch, fa
     with pytest.raises(type(failure)) as caught:
         fetch(download)
     assert caught.value is failure
-    assert kept() == []
+    assert [path for path in cache_dir().rglob("*") if path.is_file() and path.stat().st_size] == []
 
 
-def test_several_at_once_all_end_with_the_whole_file(download):
+def test_several_at_once_all_end_with_the_whole_file_that_one_has_fetched(server, download):
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(lambda _: fetch(download), range(4)))
     assert {path.read_bytes() for path in paths} == {CONTENT}
     assert kept() == ["stars.bin"]
+    assert len(server.asked) == 1
 
 
 FILES = {"set/a": b"first", "set/b": b"second" * 1000}
@@ -284,13 +314,13 @@ def test_what_killed_processes_left_long_ago_is_removed(tmp_path, download):
     folder = download.path.parent
     folder.mkdir(parents=True)
     (folder / "temporary").touch()
-    for name in ("tmp0a_b9zqx", ".a.0123abcd.tmp", "other"):
+    for name in ("tmp0a_b9zqx", ".a.0123abcd.tmp", ".0.part", "other"):
         for age, days in (("", 2), ("new", 0.5)):
             path = folder / f"{age}{name}" if name == "other" else folder / name.replace("0", "1" if age else "0")
             path.touch()
             os.utime(path, (time.time() - days * 86400,) * 2)
     fetch(download)
-    young = [".a.1123abcd.tmp", "tmp1a_b9zqx"]
+    young = [".a.1123abcd.tmp", ".1.part", "tmp1a_b9zqx"]
     assert kept() == sorted([*young, "newother", "other", "stars.bin", "temporary"])
     os.utime(folder / young[0], (0, 0))
     unpack(packed(tmp_path / "x.tar.gz"), folder, SIZES)

@@ -46,7 +46,7 @@ def test_other_files_are_named_and_refused_in_one_line(tmp_path: Path, content: 
 
 def test_what_weights_may_be_is_said_when_there_are_none(tmp_path: Path) -> None:
     with pytest.raises(
-        WeightsError, match=r"no weights at 'nothing': give a run folder.*, or a name .*caffenet"
+        WeightsError, match=r"no weights at 'nothing': give a run folder.*, a name .*caffenet.*, or hf:OWNER/NAME"
     ) as caught:
         find_weights("nothing")
     assert "\n" not in str(caught.value)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from alexnet.arch import NETS
+from alexnet.arch.layers import TORCHVISION_MODULES
 from alexnet.errors import WeightsError
 from alexnet.interop.protobuf import write_block, write_integer, write_text
 from alexnet.interop.torchvision import ROWS
@@ -81,6 +82,32 @@ def test_torchvisions_net_gives_torchvisions_logits(tmp_path: Path, random_tenso
     assert (weights.preprocessing.resize, weights.preprocessing.interpolation) == (256, "bilinear")
 
 
+def test_torchvisions_layers_give_what_its_modules_give(tmp_path: Path, random_tensors) -> None:
+    torch = pytest.importorskip("torch")
+    from alexnet.engines import open_engine
+    from alexnet.preprocess import normalize
+
+    theirs = twin(random_tensors("one-weird-trick"))
+    outputs = {}
+    for name, module in theirs.named_modules():
+        module.register_forward_hook(lambda _module, _inputs, output, name=name: outputs.update({name: output}))
+    torch.save(theirs.state_dict(), tmp_path / "alexnet.pth")
+    weights = find_weights(tmp_path / "alexnet.pth")
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 224, 224), dtype=np.uint8)
+    with torch.inference_mode():
+        theirs(torch.from_numpy(normalize(images, weights.preprocessing)))
+    layers = list(TORCHVISION_MODULES)
+    for engine in ("torch", "onnxruntime"):
+        if find_spec(engine):
+            found = open_engine(engine, weights, "cpu", "fp32").features(images, layers)
+            assert list(found) == layers
+            for layer, values in found.items():
+                expected = outputs[layer].numpy()
+                np.testing.assert_allclose(values, expected, atol=1e-5 * np.abs(expected).max(), err_msg=layer)
+    assert found["features.0"].min() < 0  # before the ReLU, as no in-place ReLU has overwritten it
+    assert found["classifier.4"].min() < 0
+
+
 def test_a_pth_file_stays_where_it_is_and_needs_no_torch_to_be_read(
     tmp_path: Path, random_tensors, monkeypatch
 ) -> None:
@@ -93,6 +120,18 @@ def test_a_pth_file_stays_where_it_is_and_needs_no_torch_to_be_read(
     for key, array in tensors.items():
         np.testing.assert_array_equal(weights.tensors[key], array)
     assert (weights.spec, weights.errors, weights.probe) == (NETS["one-weird-trick"], (), None)
+
+
+def test_a_state_dict_of_another_net_is_told_what_it_lacks(tmp_path: Path, random_tensors) -> None:
+    torch = pytest.importorskip("torch")
+    state = {key: torch.from_numpy(array) for key, array in random_tensors("caffe", 7).items()}
+    torch.save(state, tmp_path / "a.pth")
+    for read in (find_weights, find_header):
+        with pytest.raises(
+            WeightsError, match=r"a\.pth: a state dict of caffe or caffenet, without the classes"
+        ) as caught:
+            read(tmp_path / "a.pth")
+        assert str(caught.value).endswith("save_weights, or with alexnet convert")
 
 
 def test_halves_are_read_as_float32(tmp_path: Path, random_tensors) -> None:

@@ -5,22 +5,25 @@ import shutil
 import sys
 import tarfile
 import zlib
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
 
 from alexnet.atomic import write_whole
+from alexnet.data import resume
 from alexnet.data.cache import cache_dir
-from alexnet.errors import DownloadError, MissingExtraError
+from alexnet.errors import DownloadError, InputError, MissingExtraError
+from alexnet.lock import hold
 
 if TYPE_CHECKING:
     from requests import RequestException
 
 _CHUNK_BYTES = 1 << 20
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_LOOKS = 0.2  # at whether another process is done
 _SECONDS_IN_USE = 24 * 3600.0  # ours; a download of CIFAR-10 takes minutes
 
 
@@ -41,36 +44,34 @@ class Download:
         """Where it is kept, and may be put by hand."""
         return cache_dir() / "downloads" / self.url.rpartition("/")[2]
 
+    @property
+    def part(self) -> Path:
+        """Where its first bytes are kept until it is whole."""
+        return self.path.with_name(f".{self.path.name}.part")
+
 
 class _Lines:
-    """What pooch takes for a progress bar: a line on stderr as soon as bytes come, then one every ten seconds."""
+    """A line on stderr as soon as bytes come, then one every ten seconds."""
 
     def __init__(self, download: Download) -> None:
-        self.total = 0  # of the bytes that the server announces; pooch sets it
         self._download = download
-        self._done = 0
         self._next_line = 0.0
 
-    def update(self, num_bytes: int) -> None:
-        self._done += num_bytes
+    def show(self, num_bytes: int) -> None:
+        """Say that so many bytes are here, if it is time."""
         if monotonic() >= self._next_line:
             self._next_line = monotonic() + _SECONDS_BETWEEN_LINES
-            done, size = (f"{count / 1e6:,.0f}" for count in (self._done, self._download.num_bytes))
+            done, size = (f"{count / 1e6:,.0f}" for count in (num_bytes, self._download.num_bytes))
             line = f"downloading {self._download.name} from {self._download.url}: {done} of {size} MB"
             print(line, file=sys.stderr, flush=True)
-
-    def reset(self) -> None:
-        self._done = 0
-
-    def close(self) -> None:
-        pass
 
 
 def fetch(download: Download) -> Path:
     """The file in the cache folder, downloaded if it is not there or not as published.
 
-    Several processes may ask for it at once; an interrupted one leaves nothing that looks whole. Proxies are those of
-    the environment (`HTTPS_PROXY`).
+    What came before a download was cut is kept for a day beside it, and the next one goes on from there, if there is a
+    published sum to know the whole by. Several processes may ask at once: one downloads, the others wait. Proxies are
+    those of the environment (`HTTPS_PROXY`).
 
     Raises:
         DownloadError: no connection, no such page, or another file than the published one.
@@ -84,22 +85,54 @@ def fetch(download: Download) -> Path:
         raise MissingExtraError("pooch", "download") from None
 
     pooch.get_logger().setLevel("WARNING")  # it tells people what to do with our sums
-    downloader = pooch.HTTPDownloader(chunk_size=_CHUNK_BYTES, progressbar=_Lines(download))
     path, url = download.path, download.url
-    _remove_old_temporaries(path.parent)
-    try:
-        pooch.retrieve(url, download.checksum, fname=path.name, path=path.parent, downloader=downloader)
-    except RequestException as error:
-        raise DownloadError(
-            f"{download.name} could not be downloaded from {url} ({_reason(error)}); "
-            f"connect, or put the published {path.name} into {path.parent}"
-        ) from None
-    except ValueError:  # pooch has deleted it
-        raise DownloadError(
-            f"{download.name}: what {url} sent is not the published file, its checksum is another; "
-            f"it was deleted: try again, or put the published {path.name} into {path.parent}"
-        ) from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        _wait_for(stack, path.parent)
+        _remove_old_temporaries(path.parent)
+        try:
+            pooch.retrieve(url, download.checksum, fname=path.name, path=path.parent, downloader=_downloader(download))
+        except RequestException as error:
+            raise DownloadError(
+                f"{download.name} could not be downloaded from {url} ({_reason(error)}{_kept(download)}); "
+                f"connect, or put the published {path.name} into {path.parent}"
+            ) from None
+        except ValueError:  # pooch has deleted it
+            raise DownloadError(
+                f"{download.name}: what {url} sent is not the published file, its checksum is another; "
+                f"it was deleted: try again, or put the published {path.name} into {path.parent}"
+            ) from None
     return path
+
+
+def _wait_for(stack: ExitStack, folder: Path) -> None:
+    """Hold `folder` as long as `stack` is open, once no other process does."""
+    while True:
+        try:
+            stack.enter_context(hold(folder))
+            return
+        except InputError:
+            sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _downloader(download: Download) -> Callable[[str, str, object], None]:
+    """What pooch calls with an address and the temporary file to fill."""
+
+    def fill(url: str, temporary: str, _: object) -> None:
+        part = download.part
+        if download.checksum is None:
+            part.unlink(missing_ok=True)
+        resume.download(url, part, progress=_Lines(download).show)
+        part.replace(temporary)
+
+    return fill
+
+
+def _kept(download: Download) -> str:
+    """What there is to go on from, for people."""
+    part = download.part
+    size = part.stat().st_size if download.checksum and part.is_file() else 0
+    return f"; the first {size / 1e6:,.1f} MB are kept, and the next try goes on from there" if size else ""
 
 
 def _reason(error: "RequestException") -> str:
@@ -158,7 +191,7 @@ def unpack(archive: Path, folder: Path, files: Mapping[str, int]) -> None:
 
 def _remove_old_temporaries(folder: Path) -> None:
     """Those of processes that were killed; one changed since yesterday may belong to another that is at work."""
-    for pattern in ("tmp????????", ".*.tmp"):  # pooch's, and those of `write_whole`
+    for pattern in ("tmp????????", ".*.tmp", ".*.part"):  # pooch's, those of `write_whole`, and parts of downloads
         for path in folder.glob(pattern):
             with suppress(OSError):  # another process was faster
                 if time() - path.stat().st_mtime > _SECONDS_IN_USE:

@@ -27,7 +27,9 @@ Array = NDArray[Any]
 
 STATE_DICTS = ("state_dict", "model")  # under which the checkpoints of common training scripts keep it
 
-_PICKLE = "data.pkl"
+# The parts of the archive, in its one folder.
+PICKLE, BYTE_ORDER, STORAGES, EXTRA = "data.pkl", "byteorder", "data/", "extra/"
+
 _MOST_MEMBERS = 1 << 14  # ours: a checkpoint of AlexNet has some fifty
 _MOST_PICKLE_BYTES = 1 << 24  # ours: that of a state dict has two thousand
 _MOST_SIDES = 8  # ours: weights have four
@@ -59,6 +61,20 @@ def read_state_dict(file: BinaryIO, content: memoryview) -> dict[str, Array]:
     return found
 
 
+def read_extra(file: BinaryIO, content: memoryview) -> dict[str, memoryview]:
+    """What else lies in a .pth file: name to bytes, those in its folder `extra`, of which PyTorch takes no notice.
+
+    `content`: all of `file`, mapped.
+
+    Raises:
+        InputError: no whole .pth file; one line.
+    """
+    members = _members(file)
+    start = f"{_folder(members)}{EXTRA}"
+    extra = {name.removeprefix(start): member for name, member in members.items() if name.startswith(start)}
+    return {name: _bytes(content, member) for name, member in extra.items()}
+
+
 def check_sums(file: BinaryIO, content: memoryview) -> None:
     """Refuse a .pth file with other bytes than were saved. All of it is read: 0.06 s for 244 MB in memory.
 
@@ -82,18 +98,23 @@ def _is_entry(key: Any, value: Any) -> bool:
 def _open(file: BinaryIO, content: memoryview) -> tuple[bytes, Callable[[str], memoryview]]:
     """(the pickle, what gives the bytes of a storage by its name)."""
     members = _members(file)
-    at = next((name for name in members if name.rpartition("/")[2] == _PICKLE), None)
-    if at is None or members[at].size > _MOST_PICKLE_BYTES:
-        raise InputError(f"a zip archive, but no PyTorch file (no {_PICKLE} of a state dict in it)")
-    folder = at.removesuffix(_PICKLE)
-    order = f"{folder}byteorder"  # PyTorch before 2.1 wrote none
+    folder = _folder(members)
+    order = f"{folder}{BYTE_ORDER}"  # PyTorch before 2.1 wrote none
     if order in members and bytes(_bytes(content, members[order])) != b"little":
         raise InputError(f"a PyTorch file of a big-endian machine; {_WHAT_TO_SAVE} on another")
 
     def storage(name: str) -> memoryview:
-        return _bytes(content, members[f"{folder}data/{name}"])
+        return _bytes(content, members[f"{folder}{STORAGES}{name}"])
 
-    return bytes(_bytes(content, members[at])), storage
+    return bytes(_bytes(content, members[f"{folder}{PICKLE}"])), storage
+
+
+def _folder(members: Mapping[str, Member]) -> str:
+    """The folder that all parts are in, as the start of their names."""
+    at = next((name for name in members if name.rpartition("/")[2] == PICKLE), None)
+    if at is None or members[at].size > _MOST_PICKLE_BYTES:
+        raise InputError(f"a zip archive, but no PyTorch file (no {PICKLE} of a state dict in it)")
+    return at.removesuffix(PICKLE)
 
 
 def _members(file: BinaryIO) -> dict[str, Member]:

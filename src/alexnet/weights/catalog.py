@@ -19,17 +19,21 @@ from alexnet.weights.foreign import (
     read_foreign,
     read_foreign_header,
 )
+from alexnet.weights.hub import PREFIX, fetch_repository, is_on_hub
+from alexnet.weights.huggingface import MODEL
 from alexnet.weights.named import NAMED, read_named
 from alexnet.weights.onnx import read_onnx_header, read_onnx_weights
 from alexnet.weights.openvino import BIN, XML, read_openvino_header, read_openvino_weights
+from alexnet.weights.pth import read_pth, read_pth_header
 
 RUN_FILE = "run.json"
 IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
 
 _WHAT_WEIGHTS_ARE = (
-    "a run folder (with run.json), a .safetensors, .onnx or .xml file written by this package, "
+    f"a run folder (with run.json), a folder with {MODEL}, "
+    "a .safetensors, .pth, .onnx or .xml file written by this package, "
     "torchvision's .pth, Caffe's .caffemodel, Deep Compression's .net, a checkpoint of cuda-convnet, "
-    f"or a name ({', '.join(NAMED)})"
+    f"a name ({', '.join(NAMED)}), or {PREFIX}OWNER/NAME on the Hugging Face Hub"
 )
 
 # What files of weights hold, as `sniff` says it, to what reads them and their headers.
@@ -39,10 +43,11 @@ READERS: Mapping[str, tuple[Callable[[Path], Weights], Callable[[Path], Header]]
     "openvino": (read_openvino_weights, read_openvino_header),
     CUDA_CONVNET: (read_checkpoint_weights, read_checkpoint_header),
     **{kind: (partial(read_foreign, kind=kind), partial(read_foreign_header, kind=kind)) for kind in KINDS},
+    PTH: (read_pth, read_pth_header),
 }
 
-# That files of ours are given; not believed.
-SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": XML}
+# That files of ours are given; not believed. A folder has none.
+SUFFIXES = {"safetensors": ".safetensors", PTH: ".pth", "onnx": ".onnx", "openvino": XML}
 
 _ZIP = b"PK\x03\x04"
 _NAME_IN_ZIP, _ZIPPED_CHECKPOINT = 30, b"data"  # the first member's name, which is the only one
@@ -66,7 +71,7 @@ _HEADER_LENGTH_BYTES = 8  # safetensors: the length of the JSON header, little-e
 
 
 def find_weights(where: str | Path) -> Weights:
-    """The weights that `where` means: a run folder (its best, else its last), a file, or a name of `NAMED`.
+    """The weights that `where` means: a folder (of a run its best, else its last), a file, a name of `NAMED`, hf:....
 
     Raises:
         WeightsError: nothing is there, it is something else, or it is damaged; one line that says what would do.
@@ -76,17 +81,24 @@ def find_weights(where: str | Path) -> Weights:
     if named and not _is_weights(path):  # such as the folder of a data set that is called like what was trained on it
         return read_named(named)
     if path.is_dir():
-        return read_weights(_in_run_folder(path))
+        return read_weights(in_folder(path))
     if path.exists():
         read, _ = _readers(path)
         return read(path)
+    if is_on_hub(str(where)):
+        return read_weights(fetch_repository(str(where)))
     near = get_close_matches(str(where).lower(), NAMED)
     hint = f"did you mean {' or '.join(near)}? Else " if near else ""
     raise WeightsError(f"no weights at {str(where)!r}: {hint}give {_WHAT_WEIGHTS_ARE}")
 
 
 def _is_weights(path: Path) -> bool:
-    return path.is_file() or (path / RUN_FILE).is_file()
+    return path.is_file() or is_folder_of_weights(path)
+
+
+def is_folder_of_weights(path: Path) -> bool:
+    """Is it a run folder, or one like those of the Hugging Face Hub?"""
+    return any((path / name).is_file() for name in (RUN_FILE, MODEL))
 
 
 def find_header(path: Path) -> Header:
@@ -101,6 +113,8 @@ def find_header(path: Path) -> Header:
 
 def files_of(path: Path) -> tuple[Path, ...]:
     """The files that the weights at `path` consist of."""
+    if path.is_dir():
+        return tuple(sorted(path.iterdir()))
     return (path, path.with_suffix(BIN)) if sniff(path) == "openvino" else (path,)
 
 
@@ -136,10 +150,15 @@ def sniff(path: Path) -> str:
     return "not a file of weights"
 
 
-def _in_run_folder(folder: Path) -> Path:
-    if not (folder / RUN_FILE).is_file():
+def in_folder(folder: Path) -> Path:
+    """The file of weights in a folder.
+
+    Raises:
+        WeightsError: there is none.
+    """
+    if not is_folder_of_weights(folder):
         raise WeightsError(f"{folder}: a folder without {RUN_FILE}; give {_WHAT_WEIGHTS_ARE}")
-    for name in IN_RUN_FOLDER:
+    for name in (*IN_RUN_FOLDER, MODEL):
         if (folder / name).is_file():
             return folder / name
     raise WeightsError(f"{folder}: this run has saved no weights yet ({' or '.join(IN_RUN_FOLDER)})")

@@ -24,7 +24,7 @@ from alexnet.interop.caffemodel import LRN, POOLING, CaffeModel, read_caffemodel
 from alexnet.interop.deep_compression import is_compressed, read_compressed
 from alexnet.interop.pth import check_sums, read_state_dict
 from alexnet.preprocess import Preprocessing
-from alexnet.weights.check import Shapes, check_shapes, check_tensors, list_names, tensor_shapes
+from alexnet.weights.check import Shapes, check_shapes, check_tensors, list_names, nets_of, tensor_shapes
 from alexnet.weights.files import Header, Weights, named_in_errors
 from alexnet.weights.stored import MappedFile, StoredTensors
 
@@ -38,6 +38,11 @@ _CAFFE_NAMES: Mapping[str, str] = {"caffenet": CAFFENET, "alexnet": CAFFE}  # wh
 _UNTOLD = (
     "AlexNet or CaffeNet of Caffe, which differ in the order of norm and pool: neither its layers nor its name tell "
     "which; save it with Caffe from a prototxt that has all layers"
+)
+
+_ALONE = (
+    "a state dict of {}, without the classes and the preprocessing that belong to it; "
+    "write it with alexnet.weights.save_weights, or with alexnet convert"
 )
 
 # Caffe trains with a mean image of 256 x 256 pixels, 94 to 131. Its channel means are what BVLC offers in its place;
@@ -93,7 +98,7 @@ def read_foreign(path: Path, kind: str, net: str | None = None) -> Weights:
             spec=spec,
             classes=_classes(spec.num_classes),
             preprocessing=_PREPROCESSING[spec.name],
-            tensors=_checked(file, spec, found.tensors()),
+            tensors=checked_tensors(file, spec, found.tensors()),
         )
 
 
@@ -116,6 +121,9 @@ def is_deep_compression(start: bytes, num_bytes: int) -> bool:
 def _open_pth(file: MappedFile) -> _Found:
     with file.path.open("rb") as opened:
         tensors = torchvision.rename(read_state_dict(opened, file.content))
+    owners = nets_of(_shapes(tensors))
+    if owners and TORCHVISION not in owners:
+        raise WeightsError(_ALONE.format(" or ".join(owners)))
 
     def checked() -> Mapping[str, NDArray[Any]]:
         with file.path.open("rb") as opened:
@@ -187,8 +195,14 @@ def _classes(count: int) -> tuple[ClassInfo, ...]:
     return tuple(class_info(index, wnid) for index, wnid in enumerate(imagenet_classes()))
 
 
-def _checked(file: MappedFile, spec: Spec, tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.float32]]:
-    """The tensors where they lie in the file if runtimes could use them there; else copies, float32 and in order."""
+def checked_tensors(
+    file: MappedFile, spec: Spec, tensors: Mapping[str, NDArray[Any]]
+) -> Mapping[str, NDArray[np.float32]]:
+    """The tensors where they lie in the file if runtimes could use them there; else copies, float32 and in order.
+
+    Raises:
+        WeightsError: they are not those of the net, or not finite.
+    """
     in_place = all(_is_usable(tensor) and file.offset(tensor) is not None for tensor in tensors.values())
     if not in_place:
         tensors = {key: np.require(tensor, np.float32, ["C", "A", "W"]) for key, tensor in tensors.items()}

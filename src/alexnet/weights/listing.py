@@ -9,7 +9,15 @@ from typing import Any
 
 from alexnet.arch import find
 from alexnet.errors import WeightsError
-from alexnet.weights.catalog import IN_RUN_FOLDER, RUN_FILE, SUFFIXES, files_of, find_header
+from alexnet.weights.catalog import (
+    IN_RUN_FOLDER,
+    RUN_FILE,
+    SUFFIXES,
+    files_of,
+    find_header,
+    in_folder,
+    is_folder_of_weights,
+)
 from alexnet.weights.named import NAMED, NamedWeights
 
 NO_WEIGHTS_YET = "no weights yet"
@@ -57,19 +65,22 @@ def _entries(place: Path) -> Iterator[Entry]:
         raise WeightsError(
             f"nothing at {str(place)!r}: give run folders, folders of runs, or {', '.join(SUFFIXES.values())} files"
         )
-    if not place.is_dir():
-        yield _entry(place, place, "file")
-    elif (place / RUN_FILE).is_file():
-        yield _run(place)
+    if not place.is_dir() or is_folder_of_weights(place):
+        yield _one(place)
     else:
-        for inside in filter(_is_weights, sorted(place.iterdir())):
-            yield _run(inside) if inside.is_dir() else _entry(inside, inside, "file")
+        yield from map(_one, filter(_is_weights, sorted(place.iterdir())))
 
 
 def _is_weights(path: Path) -> bool:
-    return (path / RUN_FILE).is_file() or (
-        path.suffix in SUFFIXES.values() and path.is_file() and not path.name.startswith(".")
-    )
+    if path.name.startswith("."):
+        return False
+    return path.suffix in SUFFIXES.values() if path.is_file() else is_folder_of_weights(path)
+
+
+def _one(path: Path) -> Entry:
+    if (path / RUN_FILE).is_file():
+        return _run(path)
+    return _entry(path, in_folder(path) if path.is_dir() else path, "file")
 
 
 def _run(folder: Path) -> Entry:
