@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from PIL import Image
 
 from alexnet.convert import convert
 from alexnet.data.collection import open_collection
+from alexnet.data.ilsvrc import imagenet_classes, order_classes
 from alexnet.engines import TOLERANCES
 from alexnet.errors import InputError, UnknownNameError, WeightsError
 from alexnet.predict import load
@@ -67,6 +69,26 @@ def test_a_folder_for_the_hub_is_new_and_holds_everything(source: Path, tmp_path
     back = convert(tmp_path / "mine", tmp_path / "back.safetensors")
     assert back.dropped == ()
     assert (tmp_path / "back.safetensors").read_bytes() == source.read_bytes()
+
+
+def test_classes_of_ilsvrc_are_put_in_the_order_that_a_format_is_read_in(tiny_weights: Weights, tmp_path: Path) -> None:
+    """cuda-convnet has them as the development kit, readers of .pth by WordNet id."""
+    classes = tuple(order_classes(imagenet_classes(), "devkit", "ILSVRC-2012"))
+    rng = np.random.default_rng(0)
+    last = {"fc4.weight": (1000, tiny_weights.tensors["fc4.weight"].shape[1]), "fc4.bias": (1000,)}
+    tensors = {
+        **tiny_weights.tensors,
+        **{key: rng.normal(size=shape).astype(np.float32) for key, shape in last.items()},
+    }
+    weights = replace(tiny_weights, spec=tiny_weights.spec.with_classes(1000), classes=classes, tensors=tensors)
+    save_weights(tmp_path / "devkit.safetensors", weights)
+    done = convert(tmp_path / "devkit.safetensors", tmp_path / "net.pth")
+    assert done.class_order == "sorted"
+    assert [info.wnid for info in find_weights(tmp_path / "net.pth").classes] == sorted(imagenet_classes())
+    assert convert(tmp_path / "devkit.safetensors", tmp_path / "same.safetensors").class_order is None
+    back = convert(tmp_path / "net.pth", tmp_path / "back.safetensors", class_order="devkit")
+    assert back.class_order == "devkit"
+    assert find_weights(tmp_path / "back.safetensors").classes == classes
 
 
 def test_openvino_gets_two_files(source: Path, tmp_path: Path) -> None:

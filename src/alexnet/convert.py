@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from alexnet.atomic import check_folder
 from alexnet.data.collection import Collection
 from alexnet.data.damaged import OnDamaged, refuse
+from alexnet.data.ilsvrc import ClassOrder
 from alexnet.data.loader import eval_batches
 from alexnet.engines import CPU, choose_reference, is_installed, open_engine
 from alexnet.errors import InputError, UnknownNameError
@@ -25,6 +26,7 @@ from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
 from alexnet.weights.catalog import SUFFIXES, files_of
+from alexnet.weights.class_order import in_class_order, knows_ilsvrc
 from alexnet.weights.foreign import PTH
 from alexnet.weights.huggingface import HUGGINGFACE, save_huggingface
 from alexnet.weights.onnx import OnnxTensors
@@ -43,6 +45,8 @@ WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {
 }
 FORMATS = (*SUFFIXES, HUGGINGFACE)
 
+# Formats whose readers elsewhere take the classes of ILSVRC to be in this order, whatever the file says.
+_EXPECTED_ORDER: Mapping[str, ClassOrder] = {PTH: "sorted"}
 
 CALIBRATION_IMAGES = 256  # ours
 _CALIBRATION_BATCH = 32
@@ -53,6 +57,7 @@ class Converted:
     """What became of a file of weights. `mapped`, `dropped`: its parts that are in the new file, and that are not;
     `int8` is one: a quantized net's products of 8 bits, which as float32 are lost.
 
+    class_order: what the classes were put into, if they were in another.
     `largest_difference`: between the logits of the two for the probe image, each run from its own file;
     `largest_logit`: of the old one, to judge that by.
     """
@@ -61,6 +66,7 @@ class Converted:
     bytes: int
     mapped: tuple[str, ...]
     dropped: tuple[str, ...]
+    class_order: ClassOrder | None
     largest_difference: float
     largest_logit: float
 
@@ -71,6 +77,7 @@ def convert(
     to: str | None = None,
     *,
     uint8_input: bool = False,
+    class_order: ClassOrder | None = None,
     calibration: Collection | None = None,
     progress: Callable[[int], object] | None = None,
     on_damaged: OnDamaged = refuse,
@@ -78,8 +85,10 @@ def convert(
     """Write the weights at `source` to `destination`, whole or not at all, and run both on the probe image.
 
     to: one of `FORMATS`; what the suffix of `destination` says without it. uint8_input: the graph takes uint8
-    RGB crops, with all preprocessing inside. calibration: images by which products of int8 are calibrated; the
-    weights are then int8. `progress` is called with the number of images of each batch of these.
+    RGB crops, with all preprocessing inside. class_order: `sorted` or `devkit`, into which classes are put; without it
+    those of ILSVRC as the readers of the format elsewhere expect them, others as they are. calibration: images by which
+    products of int8 are calibrated; the weights are then int8. `progress` is called with the number of images of each
+    batch of these.
 
     Raises:
         InputError: a suffix that says nothing, no such folder, settings that the format has no room for, or weights
@@ -100,6 +109,7 @@ def convert(
         raise InputError(f"{destination} is what {source} is read from; write elsewhere")
     if calibration and is_quantized(weights.tensors):
         raise InputError(f"{source} is int8 already; convert the float32 weights that it was made from")
+    weights, moved_to = _in_order(weights, class_order, form)
     held, expected = _parts(weights), _logits(weights)
     if form in WRITERS:
         WRITERS[form](destination, weights)
@@ -119,9 +129,17 @@ def convert(
         bytes=sum(path.stat().st_size for path in files_of(destination)),
         mapped=tuple(part for part in held if part in kept),
         dropped=tuple(part for part in held if part not in kept),
+        class_order=moved_to,
         largest_difference=float(np.abs(_logits(written) - expected).max()),
         largest_logit=float(np.abs(expected).max()),
     )
+
+
+def _in_order(weights: Weights, asked: ClassOrder | None, form: str) -> tuple[Weights, ClassOrder | None]:
+    """The weights with their classes in the order asked for, or else expected; and that order, if they had another."""
+    order = asked or (_EXPECTED_ORDER.get(form) if knows_ilsvrc(weights) else None)
+    found = in_class_order(weights, order) if order else weights
+    return found, None if found is weights else order
 
 
 def _written(path: Path, form: str) -> tuple[Path, ...]:

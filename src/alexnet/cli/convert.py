@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = "runs/my-run my-net.onnx"
 
+_ORDERS = {"sorted": "put in the order of their names", "devkit": "put in the order of ILSVRC's development kit"}
+
 FEW_IMAGES = 32  # ours: of fewer, the largest value of a layer is a matter of chance
 
 
@@ -25,6 +27,10 @@ def convert(
     uint8_input: Annotated[
         bool, typer.Option("--uint8-input", help="The graph takes uint8 RGB crops and does all preprocessing itself.")
     ] = False,
+    class_order: Annotated[
+        Literal["sorted", "devkit"] | None,
+        typer.Option(help="Put classes in order of name, or of ILSVRC's kit; .pth and Caffe get ILSVRC's by name."),
+    ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Products of 8 bits; needs --calibrate.")] = False,
     calibrate: Annotated[
         str | None, typer.Option(help="DATA or a folder of photographs, by which int8 is calibrated.", metavar="DATA")
@@ -44,7 +50,7 @@ def convert(
     if int8 != (calibrate is not None):
         raise InputError("--int8 and --calibrate DATA belong together: the ranges of int8 are measured on images")
     if calibrate is None:
-        done = write(source, destination, to, uint8_input=uint8_input)
+        done = write(source, destination, to, uint8_input=uint8_input, class_order=class_order)
     else:
         collection = open_collection([calibrate])
         count = min(CALIBRATION_IMAGES, len(collection.images))
@@ -56,6 +62,7 @@ def convert(
                 destination,
                 to,
                 uint8_input=uint8_input,
+                class_order=class_order,
                 calibration=collection,
                 progress=advance,
                 on_damaged=DamagedImages(count, say),
@@ -71,6 +78,8 @@ def _print_converted(done: "Converted", destination: Path) -> None:
 
     print(f"mapped   {', '.join(done.mapped)}")
     print(f"dropped  {', '.join(done.dropped) or 'nothing'}")
+    if done.class_order:
+        print(f"classes  {_ORDERS[done.class_order]}")
     print(f"logits of the probe image differ by {done.largest_difference:.2g} at most, of {done.largest_logit:.2g}")
     files = " and ".join(map(str, files_of(destination)))
     print(f"{files}: {done.format}, {done.bytes / 1e6:,.1f} MB")
