@@ -103,6 +103,13 @@ def _dequantized(stored: NDArray[Any], scale: NDArray[np.float32] | None) -> NDA
     return tensor
 
 
+def where_they_lie(tensors: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
+    """The tensors in their file, if they are float32 there; not to be changed."""
+    if isinstance(tensors, StoredTensors) and not tensors.is_quantized:
+        return {key: tensors.views[key] for key in tensors}
+    return tensors
+
+
 def is_quantized(tensors: Mapping[str, NDArray[np.float32]]) -> bool:
     """Are they of a file whose products are taken in whole numbers?"""
     return isinstance(tensors, StoredTensors) and tensors.is_quantized

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alexnet.errors import InputError
-from alexnet.interop.caffemodel import read_caffemodel
+from alexnet.interop.caffe.model import read_caffemodel
 from alexnet.interop.protobuf import write_block, write_float, write_integer, write_integers, write_text
 
 RNG = np.random.default_rng(0)
