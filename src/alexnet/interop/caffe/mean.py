@@ -21,7 +21,8 @@ def read_mean_image(content: Buffer) -> Array:
         InputError: not a whole such file, or not of one image of three channels.
     """
     image = read_blob("the mean image", Message(content))
-    if image.ndim not in (3, 4) or image.shape[-3] != _COLOURS or image.size != np.prod(image.shape[-3:]):
+    is_one = image.ndim in (3, 4) and image.size == np.prod(image.shape[-3:]) > 0
+    if not is_one or image.shape[-3] != _COLOURS:
         raise InputError(f"a mean image is of three channels (1, 3, height, width), not {image.shape}")
     return image.reshape(image.shape[-3:])
 
