@@ -31,7 +31,7 @@ from alexnet.weights.openvino import OpenVINOTensors, openvino_files
 from alexnet.weights.probe import all_tensors
 from alexnet.weights.stored import StoredTensors, is_quantized
 
-INT8 = "int8"
+INT8, REDUCE_TO = "int8", "preprocessing.reduce_to"
 
 # What writes the formats that hold no graph; whoever reads them builds the net anew.
 WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {"safetensors": save_weights, "caffe": save_caffe}
@@ -162,9 +162,10 @@ def _logits(weights: Weights) -> NDArray[np.float32]:
 
 
 def _parts(weights: Weights) -> tuple[str, ...]:
-    """The tensors, and of what may travel with them that which is there."""
+    """The tensors, and of what may travel with them, or may not, that which is there."""
     travelling = ("recipe", "errors", "probe")
     parts = (*all_tensors(weights), *(part for part in travelling if getattr(weights, part)))
+    parts = (*parts, REDUCE_TO) if weights.preprocessing.reduce_to else parts
     return (*parts, INT8) if is_quantized(weights.tensors) else parts
 
 

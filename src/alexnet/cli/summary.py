@@ -8,7 +8,6 @@ import typer
 from alexnet.arch import find
 from alexnet.cli.output import AsJson, print_json
 from alexnet.describe import PAPER_BATCH_SIZE, layer_table, net_json
-from alexnet.interop.definitions import format_of
 
 EXAMPLE = "krizhevsky-145+no-lrn"
 
@@ -21,6 +20,8 @@ def summary(
     json: AsJson = False,
 ) -> None:
     """Print a net's layers: sizes, parameters, multiply-adds, neurons, memory."""
+    from alexnet.interop.definitions import format_of
+
     written_as = format_of(net)
     spec = written_as.read_spec(Path(net)) if written_as else find(net)
     if json:

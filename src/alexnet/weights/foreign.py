@@ -27,7 +27,7 @@ from alexnet.interop.pth import check_sums, read_state_dict
 from alexnet.preprocess import Preprocessing
 from alexnet.weights.check import Shapes, check_shapes, check_tensors, list_names, tensor_shapes
 from alexnet.weights.files import Header, Weights, named_in_errors
-from alexnet.weights.stored import MappedFile, StoredTensors
+from alexnet.weights.stored import MappedFile, MappedTensors, StoredTensors
 
 PTH, CAFFEMODEL, COMPRESSED = "pth", "caffemodel", "deep-compression"
 COMPRESSED_START = 32  # bytes of such a file that tell what it is, with its length
@@ -189,18 +189,21 @@ def published_classes(count: int) -> tuple[ClassInfo, ...]:
 
 
 def checked(file: MappedFile, spec: Spec, tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.float32]]:
-    """The tensors where they lie in the file if runtimes could use them there; else copies, float32 and in order.
+    """The tensors where they lie in the file if they are float32 and in order there; else copies that are.
 
     Raises:
         WeightsError: they are not those of the net, or not finite.
     """
-    in_place = all(_is_usable(tensor) and file.offset(tensor) is not None for tensor in tensors.values())
-    if not in_place:
+    in_file = all(_is_float32(tensor) and file.offset(tensor) is not None for tensor in tensors.values())
+    if not in_file:
         tensors = {key: np.require(tensor, np.float32, ["C", "A", "W"]) for key, tensor in tensors.items()}
     check_tensors(spec, tensors)
     file.let_go()
-    return StoredTensors(file, tensor_shapes(spec), tensors) if in_place else tensors
+    if not in_file:
+        return tensors
+    kind = StoredTensors if all(tensor.flags.aligned for tensor in tensors.values()) else MappedTensors
+    return kind(file, tensor_shapes(spec), tensors)
 
 
-def _is_usable(tensor: NDArray[Any]) -> bool:
-    return tensor.dtype == np.float32 and tensor.flags.aligned and tensor.flags.c_contiguous
+def _is_float32(tensor: NDArray[Any]) -> bool:
+    return tensor.dtype == np.float32 and tensor.flags.c_contiguous

@@ -33,4 +33,4 @@ def test_a_deploy_file_names_its_inputs_in_either_way() -> None:
     for said in ("input_dim: 1 input_dim: 3 input_dim: 5 input_dim: 7", "input_shape { dim: [1, 3, 5, 7] }"):
         inputs = parse_layers(f"input: 'a' input: 'b' {said} layer {{ type: 'X' }}", "n").inputs
         assert inputs is not None
-        assert (inputs.blobs, inputs.sides) == (("a", "b"), (1, 3, 5, 7))
+        assert (inputs.blobs, inputs.shape) == (("a", "b"), (3, 5, 7))

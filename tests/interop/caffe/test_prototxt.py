@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from alexnet.arch import NETS
 from alexnet.arch.rows import Fc, Logistic
 from alexnet.arch.shapes import total_params
 from alexnet.errors import InputError
+from alexnet.interop.caffe.layers import MOST_BYTES
 from alexnet.interop.caffe.prototxt import parse_prototxt, read_prototxt
 
 pytest.importorskip("google.protobuf")
@@ -82,11 +84,23 @@ def test_a_net_may_end_in_logits_or_sigmoids() -> None:
         assert isinstance(parse_prototxt(INPUT + FC + end, file="n").spec.rows[-1], Logistic)
 
 
+def test_hostile_texts_take_little_time() -> None:
+    """As long as they may be: layers without end, numbers without end, what is not in the schema."""
+    for part in ("layer{}", "input_dim:1 ", "a{b:[1,2]}", "input:'' "):
+        line = part * ((1 << 14) // len(part)) + "\n"
+        start = perf_counter()
+        with pytest.raises(InputError):
+            parse_prototxt(line * (MOST_BYTES // len(line)), file="n.prototxt")
+        assert perf_counter() - start < 30
+    with pytest.raises(InputError, match="it has a line of over 16,384 characters"):
+        parse_prototxt(" " * 16_385, file="n.prototxt")
+
+
 REFUSED = {
     "nothing": ("", "n.prototxt is no definition of a net: it has no layers"),
     "no protobuf text": ("just words", r"no definition of a net that can be read \(line 1:"),
     "an open brace": ("layer {", "no definition of a net that can be read"),
-    "deeply nested": ("a {" * 5000, "nested too deeply"),
+    "deeply nested": ("a {\n" * 5000, "nested too deeply"),
     "both syntaxes": (f"{INPUT}layers {{ type: RELU }}", "mixes layers of both syntaxes"),
     "of 2013": ("layers { layer { name: 'conv1' type: 'conv' } }", "upgrade_net_proto_text"),
     "an unknown old type": ("layers { type: FANCY }", "no value named FANCY"),
@@ -98,7 +112,27 @@ REFUSED = {
         f"{INPUT}layer {{ name: 'b' type: 'Data' top: 'b' transform_param {{ crop_size: 8 }} }}",
         "layer b: a second source of images",
     ),
-    "an input without sides": ("input: 'data' input_dim: 1 layer { name: 'x' type: 'ReLU' }", "needs four numbers"),
+    "an input without sides": (
+        "input: 'data' input_dim: 1 layer { name: 'x' type: 'ReLU' }",
+        "layer data, input_dim: needs four numbers",
+    ),
+    "a negative side": (INPUT.replace("dim: 8", "dim: -8"), r"layer data, input_param.shape: .* not \[1, 3, -8, -8\]"),
+    "no image": (INPUT.replace("dim: 8", "dim: 8000000"), "input_param.shape: needs four numbers"),
+    "a name of two lines": (
+        INPUT + FC.replace('"data"', '"a\\nb"').replace('"fc"', '"f\\nc"'),
+        "layer f c, bottom: reads a b,",
+    ),
+    "doubling without end": (
+        INPUT + 'layer { name: "c" type: "Concat" bottom: "data" bottom: "data" top: "data" }\n' * 900 + FC,
+        "layer c: gives .* for one image, more than any net",
+    ),
+    "too many maps apart": (
+        INPUT
+        + 'layer { name: "c" type: "Convolution" bottom: "data" top: "data" '
+        + "convolution_param { num_output: 100000 kernel_size: 8 } }"
+        + 'layer { name: "s" type: "Slice" bottom: "data" top: "a" top: "b" }',
+        "layer s: cuts 100,000 maps apart",
+    ),
     "a database of unknown images": (
         "layer { name: 'd' type: 'Data' top: 'data' }",
         "layer d, transform_param: how large images are stands in the database alone; write a crop_size",
@@ -117,7 +151,7 @@ REFUSED = {
         "layer { name: 'x' type: 'ReLU' include { phase: TEST } exclude { phase: TRAIN } }",
         "layer x: has rules to include and to exclude it",
     ),
-    "too many layers": ("layer { type: 'Silence' }" * 4097, "over 4,096 layers"),
+    "too many layers": ("layer { type: 'Silence' }\n" * 1025, "over 1,024 layers"),
 }
 
 
@@ -135,7 +169,7 @@ def test_files_are_named(tmp_path: Path, written) -> None:
     assert read_prototxt(path).spec == NETS["caffe"]
     for content, words in (
         (b"\xff\xfe", "no text in UTF-8"),
-        (b"#" * (1 << 20) + b"\n", "longer than 1,048,576 bytes"),
+        (b"#" * (1 << 18) + b"\n", "longer than 262,144 bytes"),
     ):
         path.write_bytes(content)
         with pytest.raises(InputError, match=rf"net\.prototxt is no definition of a net: .*{words}"):

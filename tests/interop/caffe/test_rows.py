@@ -114,7 +114,7 @@ def test_norms_of_equal_parts_become_one() -> None:
 
 
 REFUSED = {
-    "an oblong": (layer("Convolution", CONV.format("kernel_h: 3 kernel_w: 2")), "convolution_param.kernel_size: 3 and 2"),
+    "an oblong": (layer("Convolution", CONV.format("kernel_h: 3 kernel_w: 2")), "param.kernel_size: 3 and 2: only"),
     "no size": (layer("Convolution", CONV.format("")), "convolution_param.kernel_size: is missing"),
     "no outputs": (layer("Convolution", "convolution_param { kernel_size: 1 }"), "num_output: is missing"),
     "no stride": (layer("Convolution", CONV.format("kernel_size: 1 stride: 0")), "stride: 0 is too small"),

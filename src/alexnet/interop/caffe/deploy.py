@@ -73,11 +73,12 @@ def _about(spec: Spec, preprocessing: Preprocessing) -> Iterator[str]:
     """What people want to know who feed the net by other means."""
     height, width = preprocessing.canvas
     how = "shorter side, then the central square" if isinstance(preprocessing.resize, int) else "warped"
-    yield f"{spec.name}: {spec.source}".replace("\n", " ")
-    yield (
-        f"Images: {height} x {width} ({how}), the central {preprocessing.crop}, blue first, 0 to 255, "
-        "less the mean, times the scale: in the words of a data layer, which an Input layer does not read itself."
-    )
+    yield " ".join(f"{spec.name}: {spec.source}".split())
+    if preprocessing.reduce_to:
+        yield f"Pictures whose shorter side is longer are first reduced to {preprocessing.reduce_to} pixels."
+    yield f"Images: {height} x {width} ({how}, {preprocessing.interpolation}), the central {preprocessing.crop} pixels,"
+    yield "blue first, 0 to 255, less the mean, times the scale: said in the words of a data layer, for whoever feeds"
+    yield "the net. An Input layer does not read them."
 
 
 def caffe_layers(spec: Spec) -> tuple[WrittenLayer, ...]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from math import prod
 
 from alexnet.arch.rows import Row
 from alexnet.arch.shapes import Shape, output_of
@@ -9,6 +10,8 @@ from alexnet.arch.spec import IMAGE
 from alexnet.errors import SpecError
 from alexnet.interop.caffe.images import Images
 from alexnet.interop.caffe.layers import Layer
+
+_MOST_UNITS = 1 << 28  # of a row. Ours: a gigabyte of them
 
 
 @dataclass
@@ -64,9 +67,12 @@ class Draft:
         if len(layer.tops) <= top:
             layer.refuse("gives nothing", "top")
         try:
-            self.shapes[row.name] = output_of(self.net, row, [self.shapes[name] for name in row.inputs])
+            shape = output_of(self.net, row, [self.shapes[name] for name in row.inputs])
         except SpecError as error:
             layer.refuse(str(error))
+        if prod(shape) > _MOST_UNITS:
+            layer.refuse(f"gives {shape} for one image, more than any net")
+        self.shapes[row.name] = shape
         self.rows.append(row)
         self.blobs[layer.tops[top]] = row.name
 

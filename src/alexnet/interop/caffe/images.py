@@ -51,8 +51,11 @@ class Images:
         central crop is subtracted from every crop, which for the central view is one and the same.
 
         Raises:
-            InputError: a mean image that the crop does not fit, or of another size than the definition says.
+            InputError: a mean image that the crop does not fit, or of another size than the definition says; images of
+                other channels than three.
         """
+        if self.shape[0] != COLOURS:
+            raise InputError(f"images of {self.shape[0]} channels; weights here are for pictures, which have {COLOURS}")
         crop = self.shape[1]
         means = IMAGENET_MEAN if self.mean is None else self.mean or (0.0,) * COLOURS
         return Preprocessing(
@@ -75,8 +78,7 @@ def _canvas(crop: int, mean_image: NDArray[np.float32] | None) -> Resize:
 
 def images_of_inputs(inputs: Inputs) -> Images:
     """What a deploy file says that names its inputs, and no more."""
-    _, channels, height, width = inputs.sides
-    return Images(shape=(channels, height, width))
+    return Images(shape=inputs.shape)
 
 
 def images_of_layer(layer: Layer) -> Images:
@@ -138,10 +140,7 @@ def _in_memory(_layer: Layer, data: Settings, crop: int) -> tuple[int, int, int]
 
 def _given(layer: Layer, _data: Settings, _crop: int) -> tuple[int, int, int]:
     shapes = layer.settings("input_param").message.shape
-    sides = tuple(shapes[0].dim) if shapes else ()
-    if len(sides) != 1 + COLOURS:
-        layer.refuse(f"needs four numbers (N, C, H, W), not {len(sides)}", "input_param.shape")
-    return sides[1], sides[2], sides[3]
+    return layer.sides(shapes[0].dim if shapes else (), "input_param.shape")
 
 
 _SHAPES = {"Data": _cropped, "ImageData": _cropped, "MemoryData": _in_memory, "Input": _given}

@@ -3,7 +3,7 @@
 Source: BVLC/caffe, src/caffe/util/upgrade_proto.cpp (what the older syntax means) and src/caffe/net.cpp (phases).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -13,10 +13,13 @@ from alexnet.errors import InputError
 from alexnet.interop.caffe.schema import V1_TYPES, enum_name, is_repeated, net_message
 
 TRAIN, TEST = "TRAIN", "TEST"
+_SIDES = 4
 
-MOST_BYTES = 1 << 20  # ours: the definition of a net of a thousand layers has half of that
-_MOST_LAYERS = 1 << 12  # ours, too
-_LARGEST = 1 << 24  # of a whole number. Ours: beyond any side, width or count of a net of images
+MOST_BYTES = 1 << 18  # ours: the definition of a net of a thousand layers has about as much
+_LONGEST_LINE = 1 << 14  # ours: the library takes time by the square of it
+_MOST_LAYERS = 1 << 10  # ours, too
+_LONGEST_NAME = 256  # ours, of a net
+LARGEST = 1 << 20  # of a whole number. Ours: beyond any side, width or count of a net of images
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Settings:
         self.layer.refuse(why, f"{self.key}.{key}")
 
     def _checked(self, value: int, key: str, least: int) -> int:
-        if not least <= value <= _LARGEST:
+        if not least <= value <= LARGEST:
             self.refuse(f"{value} is too {'small' if value < least else 'large'}", key)
         return value
 
@@ -129,15 +132,26 @@ class Layer:
 
     def refuse(self, why: str, key: str | None = None) -> NoReturn:
         """Say what is wrong with this layer, or with one of its keys."""
-        raise InputError(f"{self.file}, layer {self.name}{f', {key}' if key else ''}: {why}")
+        what = f"layer {self.name}{f', {key}' if key else ''}: {why}"
+        raise InputError(f"{self.file}, {' '.join(what.split())}")  # names are of others, and may have lines
+
+    def sides(self, sides: Sequence[int], key: str) -> tuple[int, int, int]:
+        """(channels, height, width) of what has these sides: (N, C, H, W).
+
+        Raises:
+            InputError: not four, or no sides of images.
+        """
+        if len(sides) != _SIDES or not all(1 <= side <= LARGEST for side in sides[1:]):
+            self.refuse(f"needs four numbers above 0 (N, C, H, W), not {list(sides)[: _SIDES + 1]}", key)
+        return sides[1], sides[2], sides[3]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a net is fed where no layer of it is the input: its blobs, and the sides (N, C, H, W) of the first."""
+    """What a net is fed where no layer is its input: the blobs, and the (channels, height, width) of the first."""
 
     blobs: tuple[str, ...]
-    sides: tuple[int, ...]
+    shape: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -182,10 +196,12 @@ def parse_layers(text: str, file: str) -> NetText:
         raise InputError(f"{file} has over {_MOST_LAYERS:,} layers")
     layers = [_layer(message, file) for message in (*net.layer, *net.layers)]
     phases = {phase: tuple(each for each in layers if _is_in(each, phase)) for phase in (TRAIN, TEST)}
-    return NetText(net.name, _inputs(net, file), phases)
+    return NetText(" ".join(net.name.split())[:_LONGEST_NAME], _inputs(net, file), phases)
 
 
 def _parse(text: str, file: str) -> Any:
+    if max(map(len, text.split("\n"))) > _LONGEST_LINE:
+        raise InputError(f"{file} is no definition of a net: it has a line of over {_LONGEST_LINE:,} characters")
     net = net_message()()
     from google.protobuf import text_format
 
@@ -209,10 +225,9 @@ def _layer(message: Any, file: str) -> Layer:
 def _inputs(net: Any, file: str) -> Inputs | None:
     if not net.input:
         return None
-    sides = tuple(net.input_shape[0].dim) if net.input_shape else tuple(net.input_dim[:4])
-    if len(sides) != 4:
-        raise InputError(f"{file}: its input needs four numbers (input_shape or input_dim), not {len(sides)}")
-    return Inputs(tuple(net.input), sides)
+    sides = tuple(net.input_shape[0].dim) if net.input_shape else tuple(net.input_dim[:_SIDES])
+    blobs = tuple(net.input)
+    return Inputs(blobs, Layer(file, blobs[0], "Input", (), blobs, net).sides(sides, "input_dim"))
 
 
 def _is_in(layer: Layer, phase: str) -> bool:

@@ -187,6 +187,8 @@ def _slice(draft: Draft, layer: Layer) -> None:
     said.expect("axis", 1, "only maps are cut apart here (1)")
     said.expect("slice_dim", 1, "only maps are cut apart here (1)")
     points = said.wholes("slice_point") or tuple(channels * part // count for part in range(1, count))
+    if channels > _MOST_MAPS:
+        layer.refuse(f"cuts {channels:,} maps apart, more than any net has")
     edges = (0, *points, channels)
     if len(edges) != count + 1 or list(edges) != sorted(set(edges)):
         said.refuse(f"{points} do not cut {channels} maps into {count}", "slice_point")
@@ -215,6 +217,8 @@ def _plain(kind: type[Row]) -> Callable[[Draft, Layer], None]:
 
     return add
 
+
+_MOST_MAPS = 1 << 14  # ours: those of a slice are written down one by one
 
 # By type of layer; each adds what it is to the draft.
 ROWS: Mapping[str, Callable[[Draft, Layer], None]] = {
