@@ -38,7 +38,7 @@ BANNED = {
 
 # What an extra brings; and what the core has, but needs only for images and weights.
 OPTIONAL = {"torch", "torchvision", "sklearn", "scipy", "skimage", "matplotlib", "onnx", "onnxruntime", "openvino"}
-OPTIONAL |= {"simplejpeg", "pooch", "requests", "huggingface_hub"}  # requests comes with pooch
+OPTIONAL |= {"simplejpeg", "google", "pooch", "requests", "huggingface_hub"}  # google.protobuf; requests: with pooch
 NOT_AT_START = OPTIONAL | {"numpy", "PIL", "safetensors"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -77,7 +77,7 @@ def test_an_onnx_file_is_weights_for_every_verb(run, weights_file: Path, photos:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["net.bin"], "its suffix says no format; end it in .safetensors, .pth,"),
+        (["net.bin"], "end it in .safetensors, .pth, .onnx, .xml, .caffemodel, or say --to"),
         (["net.onnx", "--int8"], "--int8 and --calibrate DATA belong together"),
         (["net.onnx", "--calibrate", "digits"], "--int8 and --calibrate DATA belong together"),
         (["net.onnx", "--to", "word"], "'word' is not one of"),

@@ -21,8 +21,11 @@ def convert(
     source: Annotated[str, typer.Argument(help="A run folder, a file of weights, or a name.", metavar="SRC")],
     destination: Annotated[Path, typer.Argument(help="The file to write.", metavar="DST")],
     to: Annotated[
-        Literal["safetensors", "pth", "huggingface", "onnx", "openvino"] | None,
-        typer.Option(help="The format.", show_default="what DST ends in: .safetensors, .pth, .onnx or .xml"),
+        Literal["safetensors", "pth", "huggingface", "onnx", "openvino", "caffe"] | None,
+        typer.Option(
+            help="The format.",
+            show_default="what DST ends in: .safetensors, .pth, .onnx, .xml or .caffemodel",
+        ),
     ] = None,
     uint8_input: Annotated[
         bool, typer.Option("--uint8-input", help="The graph takes uint8 RGB crops and does all preprocessing itself.")
@@ -37,7 +40,7 @@ def convert(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Write weights as another kind of file: safetensors, PyTorch, ONNX or OpenVINO."""
+    """Write weights as another kind of file: safetensors, PyTorch, ONNX, OpenVINO or Caffe."""
     from dataclasses import asdict
 
     from alexnet.cli.progress import progress, say

@@ -29,9 +29,9 @@ class WrittenNet:
     """A net from its files. recipe: None without a parameter file. borrowed, trees: see `Definition`."""
 
     spec: Spec
-    recipe: Recipe | None
-    borrowed: tuple[Borrowed, ...]
-    trees: tuple[str, ...]
+    recipe: Recipe | None = None
+    borrowed: tuple[Borrowed, ...] = ()
+    trees: tuple[str, ...] = ()
 
 
 def read_definition(path: Path, parameters: Path | None = None, *, input_size: int | None = None) -> Definition:
