@@ -36,6 +36,8 @@ from alexnet.weights.probe import all_tensors
 from alexnet.weights.pth import save_pth
 from alexnet.weights.stored import StoredTensors, is_quantized
 
+Crops = NDArray[np.uint8]
+
 INT8, REDUCE_TO = "int8", "preprocessing.reduce_to"
 
 # What writes the formats that hold no graph; whoever reads them builds the net anew.
@@ -45,6 +47,7 @@ WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {
     HUGGINGFACE: save_huggingface,
     "caffe": save_caffe,
 }
+_GRAPH_WRITERS: Mapping[str, Callable[[Path, Graph], None]] = {"onnx": save_graph, "openvino": save_openvino_graph}
 FORMATS = (*SUFFIXES, HUGGINGFACE)
 
 # The files of formats that are written in several.
@@ -118,15 +121,9 @@ def convert(
     held, expected = _parts(weights), _logits(weights)
     if form in WRITERS:
         WRITERS[form](destination, weights)
-    elif calibration:
-        weights = replace(weights, probe=None, errors=())  # those are of the float32 net
-        batches = _crops(weights, calibration, progress, on_damaged)
-        features = open_engine(choose_reference(), weights, CPU, "fp32").features
-        own_lrn = form == "openvino"  # ONNX Runtime takes as long for its own as for all int8 products of net 145
-        graph = quantize(weights, batches, features, uint8_input=uint8_input, own_lrn=own_lrn)
-        _save_graph(form, destination, graph)
     else:
-        _save_graph(form, destination, onnx_graph(weights, uint8_input=uint8_input))
+        images = _crops(weights, calibration, progress, on_damaged) if calibration else None
+        _GRAPH_WRITERS[form](destination, _graph(weights, form, images, uint8_input=uint8_input))
     written = find_weights(destination)
     kept = _parts(written)
     return Converted(
@@ -168,11 +165,14 @@ def _form_of(path: Path) -> str:
     raise InputError(f"{path}: its suffix says no format; end it in {', '.join(SUFFIXES.values())}, or say --to")
 
 
-def _save_graph(form: str, path: Path, graph: Graph) -> None:
-    if form == "onnx":
-        save_graph(path, graph)
-    else:
-        save_openvino_graph(path, graph)
+def _graph(weights: Weights, form: str, images: Iterator[Crops] | None, *, uint8_input: bool) -> Graph:
+    """The net as a graph; with `images`, of products of int8 that are calibrated by them."""
+    if images is None:
+        return onnx_graph(weights, uint8_input=uint8_input)
+    bare = replace(weights, probe=None, errors=())  # those are of the float32 net
+    features = open_engine(choose_reference(), bare, CPU, "fp32").features
+    own_lrn = form == "openvino"  # ONNX Runtime takes as long for its own as for all int8 products of net 145
+    return quantize(bare, images, features, uint8_input=uint8_input, own_lrn=own_lrn)
 
 
 def _logits(weights: Weights) -> NDArray[np.float32]:
@@ -199,7 +199,7 @@ def _parts(weights: Weights) -> tuple[str, ...]:
 
 def _crops(
     weights: Weights, collection: Collection, progress: Callable[[int], object] | None, on_damaged: OnDamaged
-) -> Iterator[NDArray[np.uint8]]:
+) -> Iterator[Crops]:
     """Central views of images from all over a collection, uint8 (N, 3, crop, crop) batch by batch."""
     count = min(CALIBRATION_IMAGES, len(collection.images))
     batches = eval_batches(
