@@ -15,7 +15,8 @@ from alexnet.arch.spec import Spec
 from alexnet.arch.towers import Merged, merge, renamed_as
 from alexnet.errors import SpecError
 from alexnet.interop.cuda_convnet.config import read_sections
-from alexnet.interop.cuda_convnet.definition import Borrowed, Definition, define
+from alexnet.interop.cuda_convnet.definition import Definition, define
+from alexnet.interop.cuda_convnet.draft import Borrowed
 from alexnet.interop.cuda_convnet.parameters import recipe_of
 from alexnet.recipes import Recipe
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from alexnet.interop.cuda_convnet.config import Section
-from alexnet.interop.cuda_convnet.definition import LARGE_INPUT, Bank, Definition
+from alexnet.interop.cuda_convnet.definition import LARGE_INPUT, Definition
+from alexnet.interop.cuda_convnet.draft import Bank
 from alexnet.recipes import RECIPES, DExp, Exp, FilterLimits, Linear, Momenta, Rates, Recipe, Schedule, Steps
 
 _LIKE_NET_145, _LIKE_CIFAR = "krizhevsky-145", "cifar-18pct"
