@@ -11,6 +11,7 @@ from alexnet.arch.rows import LEAST, Concat, Dropout, Fc, Logistic, Row, Softmax
 from alexnet.errors import SpecError
 
 IMAGE = "image"  # the name under which the first row's input is known
+MOST_ROWS = 512  # ours: net 145, layer by layer, has a tenth. Looking rows up takes time by the square of their number
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Spec:
     `input`: (channels, height, width) of one image. `published_error`: what its source reports, with the protocol.
 
     Raises:
-        SpecError: two rows share a name, a row reads one that is not above it or has a setting that nothing can have,
-            or the last row is not a softmax of fc.
+        SpecError: over `MOST_ROWS` rows, two share a name, one reads what is not above it or has a setting that nothing
+            can have, or the last is not a softmax of fc.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Spec:
     published_error: str = ""
 
     def __post_init__(self) -> None:
+        if len(self.rows) > MOST_ROWS:
+            raise SpecError(f"{self.name} has {len(self.rows):,} rows; a net may have {MOST_ROWS}")
         seen = {IMAGE}
         for row in self.rows:
             if row.name in seen or not row.name.isidentifier():
@@ -86,10 +89,15 @@ class Spec:
         """Of an fc row, or of fc rows that are stacked or added up; 0 of anything else."""
         if isinstance(row, Fc):
             return row.out_features
-        parts = [self._num_outputs(self[name]) if name in self else 0 for name in self.inputs_of(row)]
-        if not all(parts) or not isinstance(row, Concat | Sum):
-            return 0
-        return sum(parts) if isinstance(row, Concat) else parts[0]
+        found: dict[str, int] = {}  # of each row once: in sums of sums the ways up from the last have no end
+        for each in self.rows:
+            if isinstance(each, Fc):
+                found[each.name] = each.out_features
+            elif isinstance(each, Concat | Sum):
+                parts = [found.get(name, 0) for name in self.inputs_of(each)]
+                whole = sum(parts) if isinstance(each, Concat) else parts[0]
+                found[each.name] = whole if all(parts) else 0
+        return found.get(row.name, 0)
 
     def with_input(self, input_size: int) -> "Spec":
         """The same rows on square images of another size; `shapes.measure` says whether they fit."""

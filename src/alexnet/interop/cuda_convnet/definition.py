@@ -36,12 +36,13 @@ from alexnet.arch.rows import (
     Sum,
 )
 from alexnet.arch.shapes import Shape, output_of
-from alexnet.arch.spec import IMAGE, Spec
+from alexnet.arch.spec import IMAGE, MOST_ROWS, Spec
 from alexnet.errors import SpecError
 from alexnet.interop.cuda_convnet.config import Section
 
 LARGE_INPUT, SMALL_INPUT = 224, 32  # ImageNet's crops, and CIFAR-10's images
 LABELS_INDEX = 1  # of the data layer that gives them
+MOST_CONNECTIONS = 1 << 16  # ours, of a layer's sparse groups: those of the released nets read under a thousand
 NEVER_USED = {"resize", "rscale", "rgb2yuv", "rgb2lab", "eltmax"}
 NEVER_USED |= {"cost.crossent", "cost.gsum2", "cost.msm", "cost.tica"}
 LOSSES = {"cost.logreg": "logreg", "cost.crossent2": "crossent2", "cost.rflickr": "rflickr", "cost.sum2": "sum2"}
@@ -102,6 +103,8 @@ def define(
         InputError: a layer that cannot be, or that no released file has; names file, line, layer and key.
         SpecError: layers that do not fit together.
     """
+    if len(layers) > MOST_ROWS:
+        raise SpecError(f"{name} has {len(layers):,} layers; a net may have {MOST_ROWS}")
     side = input_size or _guess_input_size(layers)
     draft = _Draft(name, (3, side, side), parameters, connections or {})
     for section in layers.values():
@@ -156,6 +159,8 @@ class _Draft:
 
     def put(self, section: Section, row: Row) -> str:
         """One row, if it fits its inputs; its name."""
+        if len(self.rows) == MOST_ROWS:
+            section.refuse(f"is beyond the {MOST_ROWS} rows that a net may have")
         try:
             self.shapes[row.name] = output_of(self.name, row, [self.shapes[name] for name in row.inputs])
         except SpecError as error:
@@ -188,9 +193,10 @@ class _Draft:
     def _add_layer(self, section: Section, kind: str) -> None:
         if set(section.items("inputs")) & self.labels:  # the difference that cost.sum2 squares
             self.labels.add(section.name)
-            self.outputs[section.name] = next(
+            images = (
                 row for name, row in self.outputs.items() if name in section.items("inputs") and name not in self.labels
             )
+            self.outputs[section.name] = next(images, section.name)
             return
         first = len(self.rows)
         output = _LAYERS[kind](self, section)
@@ -217,9 +223,8 @@ class _Draft:
         """The whole, cut to what leads to the cost."""
         if self.cost is None:
             raise SpecError(f"{self.name} has no cost layer ({', '.join(LOSSES)}): it is no definition of a net")
-        judged = [
-            self.outputs[name] for name in self.cost.items("inputs") if self.outputs.get(name, name) in self.shapes
-        ]
+        read = [self.outputs.get(name, "") for name in self.cost.items("inputs")]
+        judged = [name for name in read if name in self.shapes and name != IMAGE]
         if len(judged) != 1:
             self.cost.refuse("needs labels and the layer whose answers are judged", "inputs")
         rows = [row for row in self.rows if row.name != judged[0]]
@@ -298,7 +303,9 @@ def _filters(draft: _Draft, section: Section) -> list[_Filter]:
 
 def _connections(section: Section, channels: int, groups: int, per_group: int, index: int) -> tuple[int, ...]:
     """Which channels each group reads: whole random orders of all of them, one after another, cut into groups."""
-    per_group = per_group or channels // groups
+    per_group = per_group or max(1, channels // groups)
+    if per_group * groups > MOST_CONNECTIONS:
+        section.refuse(f"{groups} groups of {per_group} are more than {MOST_CONNECTIONS:,} channels to read", "groups")
     if per_group * groups % channels or channels % per_group:
         section.refuse(
             f"{groups} groups of {per_group} do not use each of {channels} channels equally", "filterChannels"
