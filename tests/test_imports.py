@@ -38,7 +38,7 @@ BANNED = {
 
 # What an extra brings; and what the core has, but needs only for images and weights.
 OPTIONAL = {"torch", "torchvision", "sklearn", "scipy", "skimage", "matplotlib", "onnx", "onnxruntime", "openvino"}
-OPTIONAL |= {"simplejpeg", "pooch", "requests"}  # the second comes with the first
+OPTIONAL |= {"simplejpeg", "google", "pooch", "requests"}  # google.protobuf; requests comes with pooch
 NOT_AT_START = OPTIONAL | {"numpy", "PIL", "safetensors"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))

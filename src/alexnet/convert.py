@@ -4,7 +4,7 @@ What a file of weights holds are parts: its tensors by key, and by name what tra
 recipe, errors, probe, mean image).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,16 +24,20 @@ from alexnet.interop.onnx import Graph
 from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
+from alexnet.weights.caffe import save_caffe, written_files
 from alexnet.weights.catalog import SUFFIXES, files_of
 from alexnet.weights.onnx import OnnxTensors
-from alexnet.weights.openvino import BIN, OpenVINOTensors
+from alexnet.weights.openvino import OpenVINOTensors, openvino_files
 from alexnet.weights.probe import all_tensors
 from alexnet.weights.stored import StoredTensors, is_quantized
 
-INT8 = "int8"
+INT8, REDUCE_TO = "int8", "preprocessing.reduce_to"
 
 # What writes the formats that hold no graph; whoever reads them builds the net anew.
-WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {"safetensors": save_weights}
+WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {"safetensors": save_weights, "caffe": save_caffe}
+
+# The files of formats that are written in several.
+_WRITTEN: Mapping[str, Callable[[Path], Iterable[Path]]] = {"openvino": openvino_files, "caffe": written_files}
 
 CALIBRATION_IMAGES = 256  # ours
 _CALIBRATION_BATCH = 32
@@ -68,8 +72,8 @@ def convert(
 ) -> Converted:
     """Write the weights at `source` to `destination`, whole or not at all, and run both on the probe image.
 
-    to: safetensors, onnx or openvino; what the suffix of `destination` says without it. uint8_input: the graph takes
-    uint8 RGB crops, with all preprocessing inside. calibration: images by which products of int8 are calibrated; the
+    to: one of `SUFFIXES`; what the suffix of `destination` says without it. uint8_input: the graph takes uint8 RGB
+    crops, with all preprocessing inside. calibration: images by which products of int8 are calibrated; the
     weights are then int8. `progress` is called with the number of images of each batch of these.
 
     Raises:
@@ -87,7 +91,7 @@ def convert(
         raise InputError(f"{form} holds no graph; uint8 input and int8 are for .onnx and .xml")
     check_folder(destination)
     weights = find_weights(source)
-    if _files_of(weights) & {path.resolve() for path in _written(destination, form)}:
+    if _files_of(source, weights) & {path.resolve() for path in _written(destination, form)}:
         raise InputError(f"{destination} is what {source} is read from; write elsewhere")
     if calibration and is_quantized(weights.tensors):
         raise InputError(f"{source} is int8 already; convert the float32 weights that it was made from")
@@ -117,16 +121,16 @@ def convert(
 
 def _written(path: Path, form: str) -> tuple[Path, ...]:
     """The files that weights of a format are written into."""
-    return (path, path.with_suffix(BIN)) if form == "openvino" else (path,)
+    several = _WRITTEN.get(form)
+    return tuple(several(path)) if several else (path,)
 
 
-def _files_of(weights: Weights) -> set[Path]:
-    """The files that weights still are read from."""
-    tensors = weights.tensors
-    if not isinstance(tensors, StoredTensors):
-        return set()
-    files = {tensors.file.path.resolve()}
-    return files | {tensors.xml.resolve()} if isinstance(tensors, OpenVINOTensors) else files
+def _files_of(source: str | Path, weights: Weights) -> set[Path]:
+    """The files that weights were read from, or, being large, still are."""
+    files = set(files_of(Path(source))) if Path(source).is_file() else set()
+    if isinstance(weights.tensors, StoredTensors):
+        files.add(weights.tensors.file.path)
+    return {path.resolve() for path in files}
 
 
 def _form_of(path: Path) -> str:
@@ -158,9 +162,10 @@ def _logits(weights: Weights) -> NDArray[np.float32]:
 
 
 def _parts(weights: Weights) -> tuple[str, ...]:
-    """The tensors, and of what may travel with them that which is there."""
+    """The tensors, and of what may travel with them, or may not, that which is there."""
     travelling = ("recipe", "errors", "probe")
     parts = (*all_tensors(weights), *(part for part in travelling if getattr(weights, part)))
+    parts = (*parts, REDUCE_TO) if weights.preprocessing.reduce_to else parts
     return (*parts, INT8) if is_quantized(weights.tensors) else parts
 
 

@@ -45,7 +45,7 @@ def test_an_onnx_file_is_weights_for_every_verb(run, weights_file: Path, photos:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["net.bin"], "end it in .safetensors, .onnx, .xml, or say --to"),
+        (["net.bin"], "end it in .safetensors, .onnx, .xml, .caffemodel, or say --to"),
         (["net.onnx", "--int8"], "--int8 and --calibrate DATA belong together"),
         (["net.onnx", "--calibrate", "digits"], "--int8 and --calibrate DATA belong together"),
         (["net.onnx", "--to", "word"], "'word' is not one of"),

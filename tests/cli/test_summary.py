@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from alexnet.arch import NETS
@@ -36,3 +38,25 @@ def test_an_undefined_ablation_is_one_line(run) -> None:
     assert finished.status == 2
     assert "half is defined for the two-tower nets" in finished.error
     assert "did you mean no-lrn" in run("summary", "caffe+nolrn").error
+
+
+PROTOTXT = """
+input: "data" input_dim: 1 input_dim: 3 input_dim: 20 input_dim: 20
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 8 kernel_size: 3 } }
+layer { name: "relu1" type: "ReLU" bottom: "conv1" top: "conv1" }
+layer { name: "fc2" type: "InnerProduct" bottom: "conv1" top: "fc2" inner_product_param { num_output: OUT } }
+"""
+
+
+def test_a_definition_of_caffes_is_a_net(run, tmp_path: Path) -> None:
+    pytest.importorskip("google.protobuf")
+    path = tmp_path / "small.prototxt"
+    path.write_text(PROTOTXT.replace("OUT", "4"), encoding="utf-8")
+    shown = run("summary", path, "--json").json
+    assert [row["name"] for row in shown["rows"]] == ["conv1", "relu1", "fc2", "prob"]
+    assert shown["params"] == 8 * 28 + 4 * (8 * 18 * 18 + 1)
+    path.write_text(PROTOTXT.replace("OUT", "0"), encoding="utf-8")
+    finished = run("summary", path)
+    assert (finished.status, finished.stdout) == (2, "")
+    assert finished.error.endswith("small.prototxt, layer fc2, inner_product_param.num_output: 0 is too small")

@@ -143,6 +143,23 @@ BAD_DATA: dict[str, tuple[Callable[[Path], Path], str]] = {
 }
 
 
+def test_a_definition_of_caffes_is_trained(run, photos: Path, tmp_path: Path, out: Path) -> None:
+    pytest.importorskip("google.protobuf")
+    path = tmp_path / "small.prototxt"
+    path.write_text(
+        'input: "data" input_dim: 1 input_dim: 3 input_dim: 32 input_dim: 32\n'
+        'layer { name: "conv" type: "Convolution" bottom: "data" top: "conv"\n'
+        '  convolution_param { num_output: 8 kernel_size: 5 stride: 2 weight_filler { type: "xavier" } } }\n'
+        'layer { name: "fc" type: "InnerProduct" bottom: "conv" top: "fc" inner_product_param { num_output: 10 } }\n',
+        encoding="utf-8",
+    )
+    one_step = ("--epochs", "1", "--batch-size", "4", "--limit-train-batches", "1", "--workers", "1")
+    assert run("train", photos, "--net", path, *one_step, "--out", out).status == 0
+    spec = find_weights(out).spec
+    assert [row.kind for row in spec.rows] == ["conv", "fc", "softmax"]
+    assert spec.num_classes < 10  # as the photographs have
+
+
 @pytest.mark.parametrize("kind", BAD_DATA)
 def test_data_that_cannot_be_used_are_named_in_one_line(run, tmp_path: Path, out: Path, kind: str) -> None:
     make, words = BAD_DATA[kind]

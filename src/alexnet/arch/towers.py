@@ -62,7 +62,7 @@ class _Merger:
         for row in rows:
             if row.name not in self.merged:
                 self._take(row, rows)
-        return Merged(replace(self.spec, rows=_chained(self.rows)), self.pieces)
+        return Merged(replace(self.spec, rows=chained(self.rows)), self.pieces)
 
     def _take(self, row: Row, rows: list[Row]) -> None:
         twin = self._find_twin(row, rows)
@@ -160,7 +160,7 @@ def split(spec: Spec) -> Merged:
         made = _halves(spec, row, [halves[name] for name in inputs])
         rows += made
         halves[row.name] = tuple(each.name for each in made)
-    towers = replace(spec, rows=_chained(rows))
+    towers = replace(spec, rows=chained(rows))
     merged = merge(towers)
     if renamed_as(merged.spec, spec) is None:
         raise SpecError(f"{spec.name} cannot be written as two towers")
@@ -215,7 +215,7 @@ def _width(shape: RowShape, read: tuple[int, int, int]) -> int:
     return prod(read) if isinstance(shape.row, Fc) else read[0]
 
 
-def _chained(rows: Iterable[Row]) -> tuple[Row, ...]:
+def chained(rows: Iterable[Row]) -> tuple[Row, ...]:
     """Rows that read the one above say so by naming nothing, as our tables do."""
     found: list[Row] = []
     for row in rows:

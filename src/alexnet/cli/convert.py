@@ -19,8 +19,8 @@ def convert(
     source: Annotated[str, typer.Argument(help="A run folder, a file of weights, or a name.", metavar="SRC")],
     destination: Annotated[Path, typer.Argument(help="The file to write.", metavar="DST")],
     to: Annotated[
-        Literal["safetensors", "onnx", "openvino"] | None,
-        typer.Option(help="The format.", show_default="what DST ends in: .safetensors, .onnx or .xml"),
+        Literal["safetensors", "onnx", "openvino", "caffe"] | None,
+        typer.Option(help="The format.", show_default="what DST ends in: .safetensors, .onnx, .xml or .caffemodel"),
     ] = None,
     uint8_input: Annotated[
         bool, typer.Option("--uint8-input", help="The graph takes uint8 RGB crops and does all preprocessing itself.")
@@ -31,7 +31,7 @@ def convert(
     ] = None,
     json: AsJson = False,
 ) -> None:
-    """Write weights as another kind of file: safetensors, ONNX or OpenVINO."""
+    """Write weights as another kind of file: safetensors, ONNX, OpenVINO or Caffe."""
     from dataclasses import asdict
 
     from alexnet.cli.progress import progress, say

@@ -8,7 +8,6 @@ import typer
 from alexnet.arch import find
 from alexnet.cli.output import AsJson, print_json
 from alexnet.describe import PAPER_BATCH_SIZE, layer_table, net_json
-from alexnet.interop.cuda_convnet.files import SUFFIX, read_definition
 
 EXAMPLE = "krizhevsky-145+no-lrn"
 
@@ -21,7 +20,10 @@ def summary(
     json: AsJson = False,
 ) -> None:
     """Print a net's layers: sizes, parameters, multiply-adds, neurons, memory."""
-    spec = read_definition(Path(net)).spec if net.endswith(SUFFIX) else find(net)
+    from alexnet.interop.definitions import format_of
+
+    written_as = format_of(net)
+    spec = written_as.read_spec(Path(net)) if written_as else find(net)
     if json:
         print_json(net_json(spec))
     else:

@@ -4,7 +4,7 @@ The batch is free. With `uint8_input` the images are uint8 RGB crops and what th
 part of the graph; without, they are float32 as `preprocess.normalize` gives them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +16,11 @@ from alexnet.arch.spec import IMAGE, Spec
 from alexnet.atomic import write_whole
 from alexnet.errors import WeightsError
 from alexnet.export.rows import Draft, draw_row
-from alexnet.interop.onnx import Array, Graph, Node, Value, write_graph
+from alexnet.interop.onnx import Graph, Node, Value, write_graph
 from alexnet.preprocess import Preprocessing, extract_views
 from alexnet.weights import Weights
 from alexnet.weights.onnx import OnnxTensors, metadata_texts
-from alexnet.weights.stored import StoredTensors
+from alexnet.weights.stored import where_they_lie
 
 IMAGES, LOGITS = "images", "logits"
 _BATCH = "N"
@@ -57,7 +57,7 @@ def onnx_graph(weights: Weights, *, uint8_input: bool = False, own_lrn: bool = T
     roots, equal to rounding.
     """
     draft, spec = Draft(own_lrn=own_lrn), weights.spec
-    draft.initializers.update(_tensors(weights))
+    draft.initializers.update(where_they_lie(weights.tensors))
     for shape in measure(spec):
         inputs = [IMAGES if name == IMAGE else name for name in shape.inputs]
         x = inputs[0] if len(inputs) == 1 else draft.add("Concat", f"{shape.row.name}.inputs", *inputs, axis=1)
@@ -155,14 +155,6 @@ def with_outputs(graph: Graph, spec: Spec, names: Sequence[str]) -> Graph:
         initializers={name: array for name, array in graph.initializers.items() if name in needed},
         outputs=tuple(Value(name, _FLOAT32, shapes[name]) for name in names),
     )
-
-
-def _tensors(weights: Weights) -> Mapping[str, Array]:
-    """The tensors where they lie: in their file, if they are float32 there."""
-    tensors = weights.tensors
-    if isinstance(tensors, StoredTensors) and not tensors.is_quantized:
-        return {key: tensors.views[key] for key in tensors}
-    return tensors
 
 
 def _value_shapes(spec: Spec) -> dict[str, tuple[int | str, ...]]:

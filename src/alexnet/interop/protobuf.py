@@ -130,26 +130,27 @@ def write_float(number: int, value: float) -> bytes:
 
 def write_integers(number: int, values: Iterable[int]) -> bytes:
     """A field of packed integers."""
-    return _header(number, len(packed := b"".join(map(_varint, values)))) + packed
+    return write_header(number, len(packed := b"".join(map(_varint, values)))) + packed
 
 
 def write_floats(number: int, values: Iterable[float]) -> bytes:
     """A field of packed float32 numbers."""
-    return _header(number, len(packed := b"".join(struct.pack("<f", value) for value in values))) + packed
+    return write_header(number, len(packed := b"".join(struct.pack("<f", value) for value in values))) + packed
 
 
 def write_text(number: int, text: str) -> bytes:
     """A field that is a text."""
-    return _header(number, len(encoded := text.encode())) + encoded
+    return write_header(number, len(encoded := text.encode())) + encoded
 
 
 def write_block(number: int, parts: Iterable[Buffer]) -> list[Buffer]:
     """A field of bytes, such as a message: its header and then the parts themselves, not copied."""
     parts = list(parts)
-    return [_header(number, sum(map(len, parts))), *parts]
+    return [write_header(number, sum(map(len, parts))), *parts]
 
 
-def _header(number: int, length: int) -> bytes:
+def write_header(number: int, length: int) -> bytes:
+    """What stands before a field of that many bytes."""
     return _varint(number << 3 | _LENGTH) + _varint(length)
 
 

@@ -8,7 +8,8 @@ from alexnet.arch import find
 from alexnet.arch.spec import Spec
 from alexnet.defaults import NET_OF_DATA
 from alexnet.errors import InputError
-from alexnet.interop.cuda_convnet.files import SUFFIX, WrittenNet, read_net
+from alexnet.interop.cuda_convnet.files import SUFFIX, WrittenNet
+from alexnet.interop.definitions import format_of
 from alexnet.recipes import Recipe, default_recipe, find_recipe, pruning, sharing_values
 from alexnet.train.options import RunOptions
 from alexnet.weights import Weights
@@ -33,19 +34,19 @@ def choose(options: RunOptions, parent: Weights | None, num_classes: int, *, is_
 
 
 def is_file(name: str | None) -> bool:
-    """Whether a net or recipe is meant that stands in a file of cuda-convnet's."""
-    return bool(name) and str(name).endswith(SUFFIX)
+    """Whether a net or recipe is meant that stands in a file of another program's."""
+    return format_of(name) is not None
 
 
 def _written(options: RunOptions) -> WrittenNet | None:
-    parameters = Path(options.recipe or "") if is_file(options.recipe) else None
-    if not is_file(options.net):
+    parameters, written_as = Path(options.recipe or "") if is_file(options.recipe) else None, format_of(options.net)
+    if written_as is None:
         if parameters:
             raise InputError(
                 f"{parameters} names the layers of a definition file; give that too, as --net FILE{SUFFIX}"
             )
         return None
-    net = read_net(Path(options.net or ""), parameters)
+    net = written_as.read_net(Path(options.net or ""), parameters)
     if net.borrowed and not options.weights:
         layer, function = net.borrowed[0]
         raise InputError(

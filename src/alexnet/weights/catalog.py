@@ -1,12 +1,14 @@
 """Where weights are: an existing path wins over a name, and a file is what its bytes say, not what its suffix says."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
 from alexnet.errors import WeightsError
+from alexnet.interop.caffe.model import SUFFIX as CAFFEMODEL_SUFFIX
+from alexnet.weights.caffe import caffe_files, read_caffe_header, read_caffe_weights
 from alexnet.weights.cuda_convnet import CUDA_CONVNET, read_checkpoint_header, read_checkpoint_weights
 from alexnet.weights.files import Header, Weights, read_header, read_weights
 from alexnet.weights.foreign import (
@@ -21,7 +23,7 @@ from alexnet.weights.foreign import (
 )
 from alexnet.weights.named import NAMED, read_named
 from alexnet.weights.onnx import read_onnx_header, read_onnx_weights
-from alexnet.weights.openvino import BIN, XML, read_openvino_header, read_openvino_weights
+from alexnet.weights.openvino import XML, openvino_files, read_openvino_header, read_openvino_weights
 
 RUN_FILE = "run.json"
 IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
@@ -39,10 +41,14 @@ READERS: Mapping[str, tuple[Callable[[Path], Weights], Callable[[Path], Header]]
     "openvino": (read_openvino_weights, read_openvino_header),
     CUDA_CONVNET: (read_checkpoint_weights, read_checkpoint_header),
     **{kind: (partial(read_foreign, kind=kind), partial(read_foreign_header, kind=kind)) for kind in KINDS},
+    CAFFEMODEL: (read_caffe_weights, read_caffe_header),
 }
 
+# The files of weights that are in several.
+_FILES: Mapping[str, Callable[[Path], Iterable[Path]]] = {"openvino": openvino_files, CAFFEMODEL: caffe_files}
+
 # That files of ours are given; not believed.
-SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": XML}
+SUFFIXES = {"safetensors": ".safetensors", "onnx": ".onnx", "openvino": XML, "caffe": CAFFEMODEL_SUFFIX}
 
 _ZIP = b"PK\x03\x04"
 _NAME_IN_ZIP, _ZIPPED_CHECKPOINT = 30, b"data"  # the first member's name, which is the only one
@@ -101,7 +107,8 @@ def find_header(path: Path) -> Header:
 
 def files_of(path: Path) -> tuple[Path, ...]:
     """The files that the weights at `path` consist of."""
-    return (path, path.with_suffix(BIN)) if sniff(path) == "openvino" else (path,)
+    found = _FILES.get(sniff(path))
+    return tuple(found(path)) if found else (path,)
 
 
 def _readers(path: Path) -> tuple[Callable[[Path], Weights], Callable[[Path], Header]]:

@@ -21,7 +21,7 @@ from alexnet.arch.serial import spec_from_json, spec_to_json
 from alexnet.arch.spec import Spec
 from alexnet.atomic import write_whole
 from alexnet.data.splits import ClassInfo
-from alexnet.errors import InputError, WeightsError
+from alexnet.errors import InputError, MissingExtraError, WeightsError
 from alexnet.preprocess import Preprocessing, canvas_size
 from alexnet.weights.check import check_shapes, check_tensors, tensor_shapes
 from alexnet.weights.metadata import read_classes, read_errors, read_licence, read_probe, read_recipe
@@ -234,6 +234,8 @@ def named_in_errors(path: Path) -> Iterator[None]:
         raise WeightsError(f"{path}: no such file") from None
     except SafetensorError as error:
         raise WeightsError(f"{path}: not a whole safetensors file, copy it again ({error})") from None
+    except MissingExtraError:
+        raise
     except InputError as error:
         raise WeightsError(f"{path}: {error}") from error
     except OSError as error:

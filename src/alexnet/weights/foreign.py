@@ -20,13 +20,14 @@ from alexnet.data.ilsvrc import class_info, imagenet_classes
 from alexnet.data.splits import ClassInfo, unnamed_classes
 from alexnet.errors import WeightsError
 from alexnet.interop import torchvision
-from alexnet.interop.caffemodel import LRN, POOLING, CaffeModel, read_caffemodel
+from alexnet.interop.caffe.images import IMAGENET_MEAN
+from alexnet.interop.caffe.model import LRN, POOLING, CaffeModel, read_caffemodel
 from alexnet.interop.deep_compression import is_compressed, read_compressed
 from alexnet.interop.pth import check_sums, read_state_dict
 from alexnet.preprocess import Preprocessing
 from alexnet.weights.check import Shapes, check_shapes, check_tensors, list_names, tensor_shapes
 from alexnet.weights.files import Header, Weights, named_in_errors
-from alexnet.weights.stored import MappedFile, StoredTensors
+from alexnet.weights.stored import MappedFile, MappedTensors, StoredTensors
 
 PTH, CAFFEMODEL, COMPRESSED = "pth", "caffemodel", "deep-compression"
 COMPRESSED_START = 32  # bytes of such a file that tell what it is, with its length
@@ -47,7 +48,7 @@ _CAFFE_PREPROCESSING = Preprocessing(
     interpolation="bilinear",
     crop=227,
     channel_order="BGR",
-    mean=(104.00698793, 116.66876762, 122.67891434),
+    mean=IMAGENET_MEAN,
 )
 _PREPROCESSING: Mapping[str, Preprocessing] = {
     TORCHVISION: Preprocessing(
@@ -91,9 +92,9 @@ def read_foreign(path: Path, kind: str, net: str | None = None) -> Weights:
         spec = _spec(found, net)
         return Weights(
             spec=spec,
-            classes=_classes(spec.num_classes),
+            classes=published_classes(spec.num_classes),
             preprocessing=_PREPROCESSING[spec.name],
-            tensors=_checked(file, spec, found.tensors()),
+            tensors=checked(file, spec, found.tensors()),
         )
 
 
@@ -105,7 +106,7 @@ def read_foreign_header(path: Path, kind: str, net: str | None = None) -> Header
     """
     with named_in_errors(path):
         spec = _spec(_OPENERS[kind](MappedFile(path)), net)
-        return Header(spec=spec, classes=_classes(spec.num_classes), errors=(), licence=None)
+        return Header(spec=spec, classes=published_classes(spec.num_classes), errors=(), licence=None)
 
 
 def is_deep_compression(start: bytes, num_bytes: int) -> bool:
@@ -180,22 +181,29 @@ def _spec(found: _Found, net: str | None) -> Spec:
     return spec
 
 
-def _classes(count: int) -> tuple[ClassInfo, ...]:
+def published_classes(count: int) -> tuple[ClassInfo, ...]:
     """ILSVRC-2012's by WordNet id where there are as many: the order of Caffe and torchvision alike."""
     if count != len(imagenet_classes()):
         return unnamed_classes(count)
     return tuple(class_info(index, wnid) for index, wnid in enumerate(imagenet_classes()))
 
 
-def _checked(file: MappedFile, spec: Spec, tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.float32]]:
-    """The tensors where they lie in the file if runtimes could use them there; else copies, float32 and in order."""
-    in_place = all(_is_usable(tensor) and file.offset(tensor) is not None for tensor in tensors.values())
-    if not in_place:
+def checked(file: MappedFile, spec: Spec, tensors: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[np.float32]]:
+    """The tensors where they lie in the file if they are float32 and in order there; else copies that are.
+
+    Raises:
+        WeightsError: they are not those of the net, or not finite.
+    """
+    in_file = all(_is_float32(tensor) and file.offset(tensor) is not None for tensor in tensors.values())
+    if not in_file:
         tensors = {key: np.require(tensor, np.float32, ["C", "A", "W"]) for key, tensor in tensors.items()}
     check_tensors(spec, tensors)
     file.let_go()
-    return StoredTensors(file, tensor_shapes(spec), tensors) if in_place else tensors
+    if not in_file:
+        return tensors
+    kind = StoredTensors if all(tensor.flags.aligned for tensor in tensors.values()) else MappedTensors
+    return kind(file, tensor_shapes(spec), tensors)
 
 
-def _is_usable(tensor: NDArray[Any]) -> bool:
-    return tensor.dtype == np.float32 and tensor.flags.aligned and tensor.flags.c_contiguous
+def _is_float32(tensor: NDArray[Any]) -> bool:
+    return tensor.dtype == np.float32 and tensor.flags.c_contiguous

@@ -42,6 +42,11 @@ class OpenVINOTensors(StoredTensors):
         self.xml = xml
 
 
+def openvino_files(path: Path) -> tuple[Path, ...]:
+    """The files of the weights in an .xml file."""
+    return path, path.with_suffix(BIN)
+
+
 def read_openvino_weights(path: str | Path) -> Weights:
     """The weights in an .xml file that this package wrote; its tensors stay in the .bin file until they are wanted.
 

@@ -14,28 +14,16 @@ from alexnet.errors import WeightsError
 SCALE = ".scale"  # the tensor of this name after a quantized one's: what its whole numbers are multiplied by
 
 
-class StoredTensors(Mapping[str, NDArray[np.float32]]):
+class MappedTensors(Mapping[str, NDArray[np.float32]]):
     """The tensors of a file by key. `[key]` is a float32 array of one's own, read when it is first asked for.
 
-    `views`: the same where they lie in the mapped file, read-only; int8 and int32 in a quantized net, whose scales, one
-    for each output, are the tensors `KEY.scale`.
+    `views`: the same where they lie in the mapped file, read-only, perhaps at odd addresses.
     """
 
     def __init__(self, file: "MappedFile", keys: Iterable[str], views: Mapping[str, NDArray[Any]]) -> None:
         self.file, self.views = file, views
         self._keys = tuple(keys)
         self._read: dict[str, NDArray[np.float32]] = {}
-
-    @property
-    def stored(self) -> dict[str, NDArray[Any]]:
-        """The views that values are made of: of the keys, and of their scales where they have some."""
-        names = (name for key in self for name in (key, key + SCALE))
-        return {name: self.views[name] for name in names if name in self.views}
-
-    @property
-    def is_quantized(self) -> bool:
-        """Are some of them whole numbers?"""
-        return any(self.views[key].dtype != np.float32 for key in self)
 
     def __getitem__(self, key: str) -> NDArray[np.float32]:
         if key not in self._read:
@@ -48,6 +36,24 @@ class StoredTensors(Mapping[str, NDArray[np.float32]]):
 
     def __len__(self) -> int:
         return len(self._keys)
+
+
+class StoredTensors(MappedTensors):
+    """The same of a file in which they lie as processors like them, so that runtimes may use the `views`.
+
+    These are int8 and int32 in a quantized net, whose scales, one for each output, are the tensors `KEY.scale`.
+    """
+
+    @property
+    def stored(self) -> dict[str, NDArray[Any]]:
+        """The views that values are made of: of the keys, and of their scales where they have some."""
+        names = (name for key in self for name in (key, key + SCALE))
+        return {name: self.views[name] for name in names if name in self.views}
+
+    @property
+    def is_quantized(self) -> bool:
+        """Are some of them whole numbers?"""
+        return any(self.views[key].dtype != np.float32 for key in self)
 
 
 class MappedFile:
@@ -101,6 +107,13 @@ def _dequantized(stored: NDArray[Any], scale: NDArray[np.float32] | None) -> NDA
     if scale is not None:
         tensor *= scale.reshape(-1, *(1,) * (tensor.ndim - 1))
     return tensor
+
+
+def where_they_lie(tensors: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
+    """The tensors in their file, if they are float32 there; not to be changed."""
+    if isinstance(tensors, StoredTensors) and not tensors.is_quantized:
+        return {key: tensors.views[key] for key in tensors}
+    return tensors
 
 
 def is_quantized(tensors: Mapping[str, NDArray[np.float32]]) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alexnet.errors import InputError
-from alexnet.interop.caffemodel import read_caffemodel
+from alexnet.interop.caffe.model import TrainedLayer, read_caffemodel, write_caffemodel
 from alexnet.interop.protobuf import write_block, write_float, write_integer, write_integers, write_text
 
 RNG = np.random.default_rng(0)
@@ -172,3 +172,34 @@ def test_cut_and_spoiled_files_never_do_worse_than_an_error(write) -> None:
         spoiled[RNG.integers(len(content), size=3)] = RNG.integers(0, 256, 3)
         with suppress(InputError):
             read_caffemodel(spoiled.tobytes())
+
+
+def trained(names: Sequence[str] = LAYERS) -> list[TrainedLayer]:
+    weighted = [TrainedLayer(name, "InnerProduct", ["below"], [name], keys_of(name)) for name in names]
+    return [TrainedLayer("pool", "Pooling", ["x"], ["y"], []), *weighted, TrainedLayer("norm", "LRN", ["y"], ["z"], [])]
+
+
+@pytest.mark.parametrize("v1", [False, True])
+@pytest.mark.parametrize("length", range(1, 6))
+def test_what_is_written_is_read_where_it_lies(length: int, v1: bool) -> None:
+    """Whatever the name is long: the numbers begin where runtimes can use them."""
+    content = b"".join(map(bytes, write_caffemodel("n" * length, trained(), TENSORS, v1=v1)))
+    placed = np.frombuffer(content, np.uint8)
+    found = read_caffemodel(content)
+    assert (found.name, found.order) == ("n" * length, ("Pooling", "LRN"))
+    assert list(found.tensors) == list(TENSORS)
+    for key, array in TENSORS.items():
+        np.testing.assert_array_equal(found.tensors[key], array)
+        assert np.shares_memory(found.tensors[key], placed)
+        offset = found.tensors[key].__array_interface__["data"][0] - placed.__array_interface__["data"][0]
+        assert offset % 4 == 0
+
+
+def test_arrays_are_written_without_a_copy() -> None:
+    large = {"fc.weight": np.zeros((1 << 10, 1 << 12), np.float32), "fc.bias": np.zeros(1 << 10, np.float32)}
+    tracemalloc.start()
+    total = sum(len(piece) for piece in write_caffemodel("n", trained(["fc"]), large))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert total > 16 << 20
+    assert peak < 1 << 20

@@ -1,0 +1,1 @@
+"""Caffe's files, both ways: definitions of nets, trained nets, mean images."""

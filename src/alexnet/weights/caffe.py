@@ -1,0 +1,199 @@
+"""Weights in Caffe's files: NAME.caffemodel, NAME.prototxt (the net and its images), NAME.binaryproto (the mean image)
+and NAME.txt (names of classes, one a line, after its WordNet id if it has one). All but the first may be missing.
+
+Without a definition beside it a trained net is one of Caffe's two, or none: see `foreign.py`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from alexnet.atomic import write_whole
+from alexnet.data.ilsvrc import class_info
+from alexnet.data.splits import ClassInfo
+from alexnet.errors import InputError
+from alexnet.interop.caffe import mean, model, prototxt
+from alexnet.interop.caffe.blob import Array
+from alexnet.interop.caffe.deploy import caffe_layers, write_prototxt
+from alexnet.interop.caffe.model import TrainedLayer, read_caffemodel, write_caffemodel
+from alexnet.interop.caffe.prototxt import Definition, read_prototxt
+from alexnet.preprocess import LARGEST_CANVAS
+from alexnet.weights.caffe_form import caffe_form
+from alexnet.weights.check import check_shapes, check_tensors, tensor_shapes
+from alexnet.weights.files import Header, Weights, named_in_errors
+from alexnet.weights.foreign import CAFFEMODEL, checked, published_classes, read_foreign, read_foreign_header
+from alexnet.weights.stored import MappedFile
+
+NAMES = ".txt"
+
+_USUAL_NAMES = ("deploy.prototxt", "train_val.prototxt")  # of definitions that are not called as the net is
+_WORDNET = re.compile(r"(?P<wnid>n\d{8})(?:\s+(?P<name>.*))?")
+_MOST_NAME_BYTES = 1 << 22  # ours: the 21,841 classes of all of ImageNet have 0.8 million
+_MOST_MEAN_BYTES = 8 * 3 * LARGEST_CANVAS**2
+
+
+@dataclass(frozen=True)
+class CaffeFiles:
+    """The files of a net that are there, beside its .caffemodel file."""
+
+    trained: Path
+    definition: Path | None
+    mean: Path | None = None
+    names: Path | None = None
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(path for path in (self.trained, self.definition, self.mean, self.names) if path)
+
+
+def caffe_files(path: Path) -> CaffeFiles:
+    """The files that belong to a .caffemodel file; it alone where no definition lies beside it."""
+    definition = _definition_of(path)
+    if definition is None:
+        return CaffeFiles(path, None)
+    images, names = path.with_suffix(mean.SUFFIX), path.with_suffix(NAMES)
+    return CaffeFiles(path, definition, images if images.is_file() else None, names if names.is_file() else None)
+
+
+def _definition_of(path: Path) -> Path | None:
+    """That of its name, else the only one in the folder, if it is called as usual."""
+    if (own := path.with_suffix(prototxt.SUFFIX)).is_file():
+        return own
+    found = list(path.parent.glob(f"*{prototxt.SUFFIX}"))
+    return found[0] if len(found) == 1 and found[0].name in _USUAL_NAMES else None
+
+
+def read_caffe_weights(path: Path) -> Weights:
+    """The weights in a .caffemodel file: of the net that the definition beside it says, or of Caffe's own two.
+
+    Tensors stay in the file until they are wanted, if they lie there as processors like them.
+
+    Raises:
+        WeightsError: a damaged file, or files that do not fit together.
+        MissingExtraError: there is a definition, and the protobuf library is not installed.
+    """
+    files = caffe_files(path)
+    if files.definition is None:
+        return read_foreign(path, CAFFEMODEL)
+    with named_in_errors(path):
+        definition, file = read_prototxt(files.definition), MappedFile(path)
+        spec = definition.spec
+        return Weights(
+            spec=spec,
+            classes=_classes(files.names, spec.num_classes),
+            preprocessing=definition.images.preprocessing(_mean_image(files, definition)),
+            tensors=checked(file, spec, _tensors(file, definition)),
+        )
+
+
+def read_caffe_header(path: Path) -> Header:
+    """What Caffe's files say of the weights in them.
+
+    Raises:
+        WeightsError, MissingExtraError: as `read_caffe_weights`, but for numbers, which it does not look at.
+    """
+    files = caffe_files(path)
+    if files.definition is None:
+        return read_foreign_header(path, CAFFEMODEL)
+    with named_in_errors(path):
+        definition = read_prototxt(files.definition)
+        shapes = {key: tensor.shape for key, tensor in _tensors(MappedFile(path), definition).items()}
+        check_shapes(definition.spec, shapes)
+        classes = _classes(files.names, definition.spec.num_classes)
+        return Header(spec=definition.spec, classes=classes, errors=(), licence=None)
+
+
+def _tensors(file: MappedFile, definition: Definition) -> dict[str, Array]:
+    """The blobs by the names of our rows; what the definition does not name keeps its own."""
+    found: dict[str, Array] = {}
+    for key, array in read_caffemodel(file.content).tensors.items():
+        layer, _, part = key.rpartition(".")
+        found[f"{definition.layers.get(layer, layer)}.{part}"] = array
+    return found
+
+
+def _mean_image(files: CaffeFiles, definition: Definition) -> Array | None:
+    said = definition.images
+    path = files.mean or (files.trained.with_name(said.mean_file) if said.mean_file else None)
+    if path is None:
+        return None
+    if said.mean:
+        raise InputError(f"{path.name} is a mean image, and {files.definition} has a mean_value; move one of them away")
+    try:
+        with path.open("rb") as file:
+            return mean.read_mean_image(file.read(_MOST_MEAN_BYTES))
+    except FileNotFoundError:
+        raise InputError(f"{files.definition} wants the mean image {path.name}, which is not beside it") from None
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
+
+
+def _classes(path: Path | None, count: int) -> tuple[ClassInfo, ...]:
+    if path is None:
+        return published_classes(count)
+    with path.open("rb") as file:
+        lines = file.read(_MOST_NAME_BYTES).decode(errors="replace").splitlines()
+    names = [line.strip() for line in lines]
+    if len(names) != count or not all(names):
+        raise InputError(f"{path.name} is to name {count} classes, one a line, and has {len(names)} lines")
+    return tuple(_class(index, name) for index, name in enumerate(names))
+
+
+def _class(index: int, line: str) -> ClassInfo:
+    found = _WORDNET.fullmatch(line)
+    if not found:
+        return ClassInfo(index, line)
+    return ClassInfo(index, found["name"], found["wnid"]) if found["name"] else class_info(index, found["wnid"])
+
+
+def written_files(path: Path) -> CaffeFiles:
+    """The files that `save_caffe` may write."""
+    return CaffeFiles(path, *(path.with_suffix(suffix) for suffix in (prototxt.SUFFIX, mean.SUFFIX, NAMES)))
+
+
+def save_caffe(path: Path, weights: Weights, *, v1: bool = False) -> None:
+    """Write `weights` as `path`, which ends in .caffemodel, and beside it their net, mean image and names of classes.
+
+    Each file is written whole or not at all, and none if one cannot be. v1: in layers as of before 2014, which all
+    versions of Caffe read; the definition is in the present syntax.
+
+    Raises:
+        InputError: a name that does not end so, a row that Caffe cannot compute, or a mean image in the place of the
+            one that these weights have not.
+        WeightsError: the tensors are not those of the net, or not finite.
+        MissingExtraError: the protobuf library is not installed.
+        OSError: the folder is missing or read-only, or the disk is full.
+    """
+    if path.suffix != model.SUFFIX:
+        raise InputError(f"{path}: a net of Caffe is NAME{model.SUFFIX}, with NAME{prototxt.SUFFIX} beside it")
+    form, files = caffe_form(weights), written_files(path)
+    assert files.definition
+    assert files.mean
+    assert files.names
+    image = form.preprocessing.mean_image
+    if image is None and files.mean.exists():
+        raise InputError(f"{files.mean} would be taken for the mean image of {path}, which has none; move it away")
+    check_tensors(form.spec, form.tensors)
+    text = write_prototxt(form.spec, form.preprocessing, mean_file=files.mean.name)
+    with ExitStack() as stack:  # what is entered first is moved last: the trained net, after all that belongs to it
+        trained = stack.enter_context(write_whole(files.trained))
+        stack.enter_context(write_whole(files.definition)).write_text(text, encoding="utf-8")
+        stack.enter_context(write_whole(files.names)).write_text(_names(weights.classes), encoding="utf-8")
+        if image is not None:
+            content = mean.write_mean_image(image / form.preprocessing.scale)
+            stack.enter_context(write_whole(files.mean)).write_bytes(content)
+        with trained.open("wb") as file:
+            file.writelines(write_caffemodel(form.spec.name, _trained_layers(form), form.tensors, v1=v1))
+
+
+def _names(classes: Sequence[ClassInfo]) -> str:
+    lines = (f"{info.wnid} {info.name}" if info.wnid else info.name for info in classes)
+    return "".join(f"{' '.join(line.split())}\n" for line in lines)
+
+
+def _trained_layers(weights: Weights) -> Iterator[TrainedLayer]:
+    keys = tensor_shapes(weights.spec)
+    for layer in caffe_layers(weights.spec):
+        blobs = [key for part in ("weight", "bias") if (key := f"{layer.name}.{part}") in keys]
+        yield TrainedLayer(layer.name, layer.type, layer.bottoms, layer.tops, blobs)
