@@ -15,7 +15,7 @@ TORCH_FREE_TESTS := tests/arch tests/data tests/interop tests/test_atomic.py tes
 	progress.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-torch-free test-slow test-gpu check docs docs-pictures claims-page bench bench-gpu constraints clean
+.PHONY: help setup demo test test-torch-free test-slow test-gpu fuzz check docs docs-pictures claims-page bench bench-gpu constraints clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
@@ -51,6 +51,9 @@ test-slow: $(STAMP)  ## those that take minutes
 
 test-gpu: $(STAMP)  ## those that need a CUDA device
 	$(BIN)/pytest -m 'gpu and not network'
+
+fuzz: $(STAMP)  ## change good files of every format at random, 22,000 times: ten minutes on two cores
+	$(BIN)/python -m tests.fuzz
 
 # mypy refuses a folder without Python files, hence the wildcard.
 check: $(STAMP)  ## lint, format, types

@@ -21,6 +21,8 @@ CONSTRAINTS = (ROOT / "constraints.txt").read_text("utf-8")
 
 # Tests of the whole house mirror no single file.
 WHOLE_HOUSE = {
+    "test_fuzzer",
+    "test_hostile_weights",
     "test_house",
     "test_imports",
     "test_docs",

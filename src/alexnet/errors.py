@@ -23,6 +23,11 @@ class AlexNetError(Exception):
 
     exit_status = 2
 
+    def __str__(self) -> str:
+        """One line, whatever a file's names and keys have in them: no line ends, nothing that a terminal obeys."""
+        said = super().__str__()
+        return " ".join("".join(each if each.isprintable() else " " for each in said).split())
+
 
 class InputError(AlexNetError):
     """Bad arguments or bad input."""

@@ -3,8 +3,8 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from alexnet.arch import NETS
-from alexnet.arch.rows import ROW_TYPES, Conv, Dropout, Fc, MaxPool, Relu, Row, Softmax
-from alexnet.arch.spec import IMAGE, Spec
+from alexnet.arch.rows import ROW_TYPES, Concat, Conv, Dropout, Fc, MaxPool, Relu, Row, Softmax, Sum
+from alexnet.arch.spec import IMAGE, MOST_ROWS, Spec
 from alexnet.errors import SpecError
 
 # A graph: a branch of one convolution goes around two others, and all three end in fc5.
@@ -148,3 +148,17 @@ def test_a_chain_without_some_rows_is_written_as_a_chain():
 def test_dropout_drops_a_part(rate):
     with pytest.raises(SpecError, match="drop"):
         Spec("net", "a test", (3, 4, 4), (Dropout("drop", rate), Fc("fc", 2), Softmax("prob")))
+
+
+def test_sums_of_sums_are_counted_once_each():
+    """Followed up every way there is, forty of them would be a million million."""
+    sums = [Sum(f"sum{number}", inputs=(f"sum{number - 1}",) * 2 if number else ("fc", "fc")) for number in range(40)]
+    both = Concat("both", inputs=("sum39", "fc"))
+    spec = Spec(name="x", source="a test", input=(3, 8, 8), rows=(Fc("fc", 3), *sums, both, Softmax("prob")))
+    assert spec.num_classes == 6
+
+
+def test_a_net_has_a_number_of_rows_that_can_be_looked_through():
+    rows = (*(Relu(f"relu{number}") for number in range(MOST_ROWS)), Fc("fc", 3), Softmax("prob"))
+    with pytest.raises(SpecError, match="x has 514 rows; a net may have 512"):
+        Spec(name="x", source="a test", input=(3, 8, 8), rows=rows)

@@ -19,7 +19,7 @@ Tensors = dict[str, NDArray[np.float32]]
 PUBLISHED = ("one-weird-trick", "caffe", "caffenet")
 
 
-def _narrow(spec: Spec) -> Spec:
+def narrow(spec: Spec) -> Spec:
     def row(row: Row) -> Row:
         if isinstance(row, Conv):
             return replace(row, out_channels=4)
@@ -32,7 +32,7 @@ def _narrow(spec: Spec) -> Spec:
 def small_nets(monkeypatch: pytest.MonkeyPatch) -> None:
     """`find` gives the published nets with 4 maps and 6 units a row, of 1,000 classes still."""
     for name in PUBLISHED:
-        monkeypatch.setitem(NETS, name, _narrow(NETS[name]))
+        monkeypatch.setitem(NETS, name, narrow(NETS[name]))
 
 
 @pytest.fixture

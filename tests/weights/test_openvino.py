@@ -107,3 +107,13 @@ def test_openvino_may_write_the_files_again(path: Path, grouped: Weights, tmp_pa
     again = tmp_path / "again.xml"
     openvino.save_model(openvino.Core().read_model(path), again, compress_to_fp16=False)
     np.testing.assert_array_equal(find_weights(again).tensors["fc5.weight"], grouped.tensors["fc5.weight"])
+
+
+def test_the_same_bytes_as_many_tensors_are_refused(path: Path) -> None:
+    """Halves of a tensor are put together in memory: a small file could have any number of them."""
+    data = '<data element_type="f32" offset="0" size="4000" shape="1000"/>'
+    half = '<layer id="{0}" name="x{0}.tower{1}" type="Const">' + data + "</layer>"
+    layers = "".join(half.format(number, tower) for number in range(1000) for tower in (0, 1))
+    path.write_text(path.read_text().replace("<layers>", f"<layers>{layers}", 1))
+    with pytest.raises(WeightsError, match=r"net.xml: net.bin beside it has fewer bytes than its tensors"):
+        find_weights(path)

@@ -98,6 +98,9 @@ def _read(path: Path) -> tuple[dict[str, str], MappedFile, dict[str, NDArray[Any
         data = layer.find("data")
         if data is not None and data.get("element_type") in _DTYPES:
             views[layer.get("name", "")] = _view(file, data.attrib, beside.name)
+    halves = sum(view.nbytes for name, view in views.items() if name.endswith(_HALVES))
+    if halves > len(file.content):  # the same bytes as many tensors: put together they could take any memory
+        raise WeightsError(f"{beside.name} beside it has fewer bytes than its tensors; write or copy both again")
     return texts, file, _joined(views)
 
 

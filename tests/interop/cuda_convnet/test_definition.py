@@ -24,7 +24,8 @@ TAIL = "[probs]\ntype=softmax\ninputs=fc\n[cost]\ntype=cost.logreg\ninputs=label
 
 
 def net(layers: str, parameters: str = "", *, read: str = "conv") -> Spec:
-    text = HEAD + CONV + layers + FC.format(read=read) + TAIL
+    tail = TAIL if "[y]" not in layers else ""  # a cost of its own
+    text = HEAD + CONV + layers + FC.format(read=read) + tail
     return define(parse_sections(text, "net.cfg"), parse_sections(parameters, "p.cfg"), name="net", source="test").spec
 
 
@@ -130,6 +131,16 @@ def test_sparse_groups_are_the_same_net_every_time() -> None:
         ("[x]\ntype=cost.logreg\ninputs=labels,conv", "layer cost: a second cost, beside x"),
         ("[x]\ntype=local\ninputs=conv\nchannels=16\nfilters=4\ngroups=2\nfilterSize=3\ninitW=1", "groups: groups of"),
         ("[x]\ntype=conv\ninputs=conv\nchannels=16\nfilters=4\nfilterSize=99\ninitW=1", "layer x: net: row x leaves"),
+        (
+            "[x]\ntype=conv\ninputs=conv\nchannels=16\nfilters=1\ngroups=99\nfilterSize=3\nrandSparse=1\ninitW=1",
+            "filterChannels: 99 groups of 1 do not use each of 16 channels equally",
+        ),
+        (
+            "[x]\ntype=conv\ninputs=conv\nchannels=16\nfilters=1\ngroups=10000000000\nfilterSize=3\nrandSparse=1\n"
+            "filterChannels=16\ninitW=1", "groups: 10000000000 groups of 16 are more than 65,536 channels",
+        ),
+        ("[x]\ntype=eltsum\ninputs=labels\n[y]\ntype=cost.logreg\ninputs=x", "layer y, inputs: needs labels and"),
+        ("[y]\ntype=cost.logreg\ninputs=labels,data", "layer y, inputs: needs labels and the layer"),
         ("filters=%(nothing)s", "filters: '%(nothing)s' refers to nothing"),
         ("just words", "net.cfg, line 18: 'just words' is neither [section] nor key=value"),
     ],
@@ -150,6 +161,15 @@ def test_a_file_that_is_no_definition_is_refused(tmp_path: Path) -> None:
             read_sections(path)
     with pytest.raises(SpecError, match="has no cost layer"):
         define(parse_sections(HEAD, "net.cfg"), {}, name="net", source="test")
+
+
+def test_a_net_may_not_have_any_number_of_layers_or_rows() -> None:
+    """Each is looked up among all: what a megabyte of them took had no end."""
+    with pytest.raises(SpecError, match="net has 606 layers; a net may have 512"):
+        net("".join(f"[x{number}]\ntype=data\ndataIdx=1\n" for number in range(600)))
+    inputs, stds = ",".join(["data"] * 600), ",".join(map(str, range(601)))  # which differ: each needs a row
+    with pytest.raises(InputError, match="layer x: is beyond the 512 rows that a net may have"):
+        net(f"[x]\ntype=fc\ninputs={inputs},conv\noutputs=2\ninitW={stds}\n")
 
 
 def test_a_net_of_our_tables_written_out_has_its_parameters() -> None:

@@ -103,3 +103,31 @@ def test_the_files_of_net_145_give_our_net_and_its_first_rates() -> None:
     assert net.recipe is not None
     assert set(net.recipe.row_rates) == {"conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8"}
     assert net.recipe.crops == "chunk"
+
+
+def test_references_cannot_grow_a_file_without_bound() -> None:
+    """Ten values of ten references each to the one before: ten billion times the first."""
+    for first in ("", "x"):
+        lines = [f"k0={first}", *(f"k{number + 1}=" + f"%(k{number})s" * 10 for number in range(10))]
+        text = "[a]\n" + "\n".join(lines)
+        if first:
+            with pytest.raises(InputError, match=r"layer a, k5: its references make it longer than 16,384 characters"):
+                parse_sections(text, "x.cfg")
+        else:
+            assert parse_sections(text, "x.cfg")["a"].text("k9") == ""
+    sections = "".join(f"[s{number}]\n" for number in range(1000))
+    keys = "".join(f"k{number}={'x' * 900}\n" for number in range(1000))
+    with pytest.raises(InputError, match="grow the file beyond 4,194,304 characters"):
+        parse_sections(f"[DEFAULT]\n{keys}{sections}", "x.cfg")
+
+
+def test_references_in_a_circle_are_refused() -> None:
+    with pytest.raises(InputError, match="refers to nothing"):
+        parse_sections("[a]\nb=%(c)s\nc=%(b)s\n", "x.cfg")
+
+
+def test_long_lines_and_long_values_are_refused_at_once() -> None:
+    with pytest.raises(InputError, match="is neither"):
+        parse_sections("[a]\nb" + " " * 500_000 + "c", "x.cfg")  # a second for every ten thousand blanks, once
+    with pytest.raises(InputError, match="layer a, b: longer than 16,384 characters"):
+        parse_sections("[a]\nb=1\n" + " 2\n" * 300_000, "x.cfg")

@@ -13,10 +13,12 @@ from typing import NamedTuple, NoReturn, TypeVar
 from alexnet.errors import InputError
 
 MOST_BYTES = 1 << 20  # ours: the longest released file has 20 thousand
+_LONGEST = 1 << 14  # ours, of a value: those of the released files have under a hundred characters
+_MOST_GROWN = 4 * MOST_BYTES  # ours, of all values: few bytes of references to references could ask for any memory
 DEFAULT = "DEFAULT"  # the section whose keys all others have too
 
 _SECTION = re.compile(r"\[(?P<name>[^]]+)\]")
-_SETTING = re.compile(r"(?P<key>[^:=\s][^:=]*?)\s*[:=]\s*(?P<value>.*)")
+_SETTING = re.compile(r"(?P<key>[^:=\s][^:=]*)[:=](?P<value>.*)")
 _INLINE_COMMENT = re.compile(r"\s;.*")
 _REFERENCE = re.compile(r"%(?:%|\((?P<key>[^)]*)\)s|)")
 _DEEPEST = 10  # references that refer to others
@@ -153,6 +155,8 @@ def parse_sections(text: str, file: str) -> dict[str, Section]:
             continue
         if line[0].isspace() and section and key:
             before = section.values[key]
+            if len(before.text) > _LONGEST:
+                section.refuse(f"longer than {_LONGEST:,} characters", key)
             section.values[key] = Value(f"{before.text}\n{line.strip()}".strip(), before.line)
         elif found := _SECTION.match(line):
             name, key = found["name"].strip(), ""
@@ -160,7 +164,7 @@ def parse_sections(text: str, file: str) -> dict[str, Section]:
         elif section is None:
             raise InputError(f"{where}: {line.strip()!r} stands before the first [section]")
         elif found := _SETTING.fullmatch(line.strip()):
-            key = found["key"].lower()
+            key = found["key"].strip().lower()
             value = found["value"].strip()
             section.values[key] = Value("" if value == '""' else value, number)
         else:
@@ -171,20 +175,35 @@ def parse_sections(text: str, file: str) -> dict[str, Section]:
 def _resolved(sections: dict[str, Section]) -> Iterator[tuple[str, Section]]:
     """The sections with what they have from DEFAULT, and `%(key)s` replaced by the value of that key."""
     shared = sections.pop(DEFAULT).values if DEFAULT in sections else {}
+    grown = 0
     for name, section in sections.items():
-        values = shared | section.values
-        whole = Section(section.file, name, section.line, values)
-        values.update({key: Value(_interpolated(whole, key, value.text), value.line) for key, value in values.items()})
-        yield name, whole
+        whole = Section(section.file, name, section.line, shared | section.values)
+        found: dict[str, str] = {}
+        for key in whole.values:
+            grown += len(_interpolated(whole, key, found)) + 1
+            if grown > _MOST_GROWN:
+                section.refuse(f"{DEFAULT} and references grow the file beyond {_MOST_GROWN:,} characters")
+        values = {key: Value(found[key], value.line) for key, value in whole.values.items()}
+        yield name, Section(section.file, name, section.line, values)
 
 
-def _interpolated(section: Section, key: str, text: str, depth: int = 0) -> str:
-    def replace(found: re.Match[str]) -> str:
-        if found[0] == "%%":
+def _interpolated(section: Section, key: str, found: dict[str, str], depth: int = 0) -> str:
+    """The value of a key without references. `found`: those of the section so far, each looked for once."""
+    text, length = section.values[key].text, 0
+
+    def replace(reference: re.Match[str]) -> str:
+        nonlocal length
+        if reference[0] == "%%":
             return "%"
-        name = found["key"]
-        if name is None or name.lower() not in section.values or depth == _DEEPEST:
-            section.refuse(f"{text!r} refers to nothing; write %% for a percent sign", key)
-        return _interpolated(section, key, section.values[name.lower()].text, depth + 1)
+        name = (reference["key"] or "").lower()
+        if name not in section.values or depth == _DEEPEST:
+            section.refuse(f"{text[:100]!r} refers to nothing; write %% for a percent sign", key)
+        value = _interpolated(section, name, found, depth + 1)
+        length += len(value)
+        if length > _LONGEST:
+            section.refuse(f"its references make it longer than {_LONGEST:,} characters", key)
+        return value
 
-    return _REFERENCE.sub(replace, text)
+    if key not in found:
+        found[key] = _REFERENCE.sub(replace, text)
+    return found[key]

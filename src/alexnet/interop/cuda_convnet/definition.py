@@ -141,9 +141,8 @@ def _finish(draft: Draft, source: str, sections: Mapping[str, Section]) -> Defin
     """The whole; what the cost judges comes last."""
     if draft.cost is None:
         raise SpecError(f"{draft.name} has no cost layer ({', '.join(LOSSES)}): it is no definition of a net")
-    judged = [
-        draft.outputs[name] for name in draft.cost.items("inputs") if draft.outputs.get(name, name) in draft.shapes
-    ]
+    read = [draft.outputs.get(name, "") for name in draft.cost.items("inputs")]
+    judged = [name for name in read if name in draft.shapes and name != IMAGE]
     if len(judged) != 1:
         draft.cost.refuse("needs labels and the layer whose answers are judged", "inputs")
     rows = [row for row in draft.rows if row.name != judged[0]]

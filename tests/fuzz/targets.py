@@ -1,0 +1,129 @@
+"""What is fuzzed: a row for every kind of file that is read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fuzz import seeds
+from tests.fuzz.seeds import Files
+from tests.weights.conftest import PUBLISHED, narrow
+
+from alexnet.arch import NETS
+from alexnet.data.pickles import load_pickle
+from alexnet.interop.cuda_convnet.files import read_net
+from alexnet.weights import find_weights
+from alexnet.weights.catalog import find_header
+
+# Functions in the modules of readers that only write: their branches are no reader's.
+WRITERS = (
+    r"def (write_|_write|save_|pack|compress|split_tensors|serialize|metadata_texts|is_quantized|is_replaced|_varint|"
+    r"spec_to_json|_row_fields|_as_written|_padded|_attribute\(|"
+    r"_header\(number|_tensor\(name|_value\(value: V|_node\(node: N)"
+)
+
+_PICKLES = tuple(f"data.pickles.{name}" for name in ("arrays", "instructions", "machine"))
+
+
+def set_up() -> None:
+    """The published nets with few maps and units, so that files of them are small; for as long as the process lives."""
+    NETS.update({name: narrow(NETS[name]) for name in PUBLISHED})  # type: ignore[attr-defined]
+
+
+def _read_weights(path: Path) -> None:
+    dict(find_weights(path).tensors)
+
+
+def _read_both(path: Path) -> None:
+    read_net(path, path.with_name("params.cfg"))
+
+
+def _read_spans(path: Path) -> None:
+    load_pickle(path, spans=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A kind of file. opens: the name of the one that is read, others lie beside it. modules: of `alexnet`, those whose
+    branches are counted. reads: what reads it, each with ways of its own to fail. words: to put into texts.
+    """
+
+    opens: str
+    modules: tuple[str, ...]
+    seeds: Callable[[], list[Files]]
+    reads: Sequence[Callable[[Path], object]] = (find_header, _read_weights)
+    words: Sequence[str] = ()
+
+
+_LINES = """
+[x] [DEFAULT] [data] type=conv type=local type=fc type=data type=blur type=cost.sum2 type=eltmax gpu=1 groups=2
+randSparse=1 coeffs=1,2 inputs=data,data inputs=labels inputs=, a=%(b)s %(a)s dataIdx=2 start=1 weightSource=a
+outputsX=3 blocked=1 sharedBiases=0 keep=2 stdev=-1 filterSize=4 pool=x neuron=x superEps=1 filterChannels=2 epsW=nan
+schedW=exp[2] schedW=linear[tgtFactor=-1] schedW=jdexp[2,0,3] schedW=dexp[2,0,0.5] schedW=exp[x=1] schedB=exp[]
+"""
+
+TARGETS: Mapping[str, Target] = {
+    "cuda-convnet definition": Target(
+        modules=tuple(f"interop.cuda_convnet.{name}" for name in ("config", "definition", "parameters", "files")),
+        opens="net.cfg",
+        seeds=seeds.definitions,
+        reads=(read_net, _read_both),
+        words=_LINES.split(),
+    ),
+    "cuda-convnet checkpoint": Target(
+        modules=(
+            "interop.cuda_convnet.checkpoint",
+            "interop.cuda_convnet.trained",
+            "weights.cuda_convnet",
+            "weights.towers",
+        ),
+        opens="net.1",
+        seeds=seeds.checkpoints,
+        words=[
+            "gpu",
+            "coeffs",
+            "neuron",
+            "weights",
+            "biases",
+            "filterConns",
+            "conv",
+            "local",
+            "fc",
+            "rnorm",
+            "model_state",
+        ],
+    ),
+    "batches as pickles": Target(
+        opens="batch", modules=_PICKLES, seeds=seeds.pickles, reads=(load_pickle, _read_spans)
+    ),
+    ".caffemodel": Target(
+        modules=("interop.caffemodel", "interop.protobuf", "weights.foreign"),
+        opens="net.caffemodel",
+        seeds=seeds.caffemodel,
+        words=("LRN", "Pooling", "AlexNet", "CaffeNet"),
+    ),
+    "Deep Compression": Target(opens="small.net", modules=("interop.deep_compression",), seeds=seeds.compressed),
+    ".pth": Target(
+        opens="net.pth",
+        modules=("interop.pth", "interop.torchvision", "data.zip_index"),
+        seeds=seeds.pth,
+    ),
+    "safetensors": Target(
+        modules=("weights.files", "weights.metadata", "weights.stored", "arch.serial"),
+        opens="tiny.safetensors",
+        seeds=seeds.safetensors,
+        words=('"dtype":"F16"', '"dtype":"I64"', '"shape":[]', '"data_offsets":[0,0]', "NaN", "1e999"),
+    ),
+    "packed safetensors": Target(opens="small.safetensors", modules=("weights.packed",), seeds=seeds.packed),
+    "ONNX": Target(
+        opens="net.onnx",
+        modules=("weights.onnx", "interop.onnx"),
+        seeds=seeds.onnx,
+        words=("conv1.weight", "fc3.bias"),
+    ),
+    "OpenVINO": Target(
+        modules=("weights.openvino",),
+        opens="net.xml",
+        seeds=seeds.openvino,
+        words=('<layer type="Const">', "</layer>", 'element_type="i64"', 'shape=""', "fc3.weight.tower0"),
+    ),
+}
