@@ -715,3 +715,15 @@ def test_gradients_in_bf16_point_where_those_of_float32_do(name):
 def test_a_net_can_be_copied(digits):
     images = images_for(digits.spec)
     assert torch.equal(copy.deepcopy(digits)(images), digits(images))
+
+
+def test_rows_may_be_called_as_attributes_of_modules_are():
+    """Files of other programs call layers what they like."""
+    names = ("features", "forward", "type", "train", "half", "spec")
+    rows = [Relu(name) for name in names]
+    net = build(Spec("test", "this file", (3, 4, 4), (*rows, Fc("parameters", 2), Softmax("prob"))), seed=0)
+    images = torch.rand(2, 3, 4, 4)
+    assert net(images).shape == (2, 2)
+    assert list(net.state_dict()) == ["parameters.weight", "parameters.bias"]
+    torch.testing.assert_close(net.features(images, ["features"])["features"], images)
+    assert not net.eval().training

@@ -1,14 +1,21 @@
 """Nets and recipes that stand in files of the 2012 release; named ones are tested with the plan."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alexnet.arch.rows import Conv, Weighted
+from alexnet.data.splits import unnamed_classes
 from alexnet.errors import InputError
+from alexnet.nn import build
 from alexnet.recipes import Momenta
 from alexnet.train.choice import choose
 from alexnet.train.options import RunOptions
+from alexnet.weights import Weights
+from alexnet.weights.check import tensor_shapes
 
 NETS = Path(__file__).parents[1] / "interop/cuda_convnet/nets"
 NET, PARAMETERS = str(NETS / "layers-cifar-towers.cfg"), str(NETS / "layer-params-cifar-towers.cfg")
@@ -45,6 +52,12 @@ def test_parameters_without_their_definition_are_refused():
         choice(net="cifar-relu", recipe=PARAMETERS)
 
 
+def test_a_layer_may_be_called_as_modules_call_their_state(tmp_path):
+    (tmp_path / "net.cfg").write_text(Path(NET).read_text().replace("pool1a", "training"))
+    net = build(choice(net=str(tmp_path / "net.cfg")).spec, seed=0)
+    assert not net.eval().training
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -61,6 +74,46 @@ def test_what_cannot_be_trained_is_refused_in_one_line(old, new, words, tmp_path
 def test_a_tree_of_classes_is_built_but_not_trained(tmp_path):
     plain = "type=fc\noutputs=10\ninputs=pool3a,pool3b\ninitW=0.01,0.01"
     tree = "type=treefc\ninputs=conv2a\ninitW=0.01"
-    (tmp_path / "net.cfg").write_text(Path(NET).read_text().replace(plain, tree))
+    text = Path(NET).read_text().replace(plain, tree)
+    for layer in ("pool2a", "pool2b", "conv3a", "conv3b", "pool3a", "pool3b", "conv2b"):
+        text = re.sub(rf"\[{layer}\]\n(?:.+\n)+", "", text)
+    (tmp_path / "net.cfg").write_text(text)
     with pytest.raises(InputError, match="fc10 learns along a tree of classes"):
         choice(net=str(tmp_path / "net.cfg"))
+
+
+def test_weights_of_the_same_rows_are_trained_by_the_next_file(tiny_weights, tmp_path):
+    """As the scripts of 2012 did line by line. Names and initial values of the net do not matter to its weights."""
+    spec, _ = choice(net=NET, recipe=PARAMETERS)
+    tensors = {key: np.zeros(shape, np.float32) for key, shape in tensor_shapes(spec).items()}
+    preprocessing = replace(tiny_weights.preprocessing, resize=32, crop=32, mean_image=None)
+    parent = Weights(spec=spec, classes=unnamed_classes(10), preprocessing=preprocessing, tensors=tensors)
+    other = Path(NET).read_text().replace("initW=0.0001", "initW=0.0002\ninitWFunc=initw.makew(net)")
+    (tmp_path / "next.cfg").write_text(other)
+    options = RunOptions(data="cifar10", net=str(tmp_path / "next.cfg"), recipe=PARAMETERS, weights="parent")
+    found, recipe = choose(options, parent, 10, is_new=False)
+    assert (found.name, recipe.name) == ("next", "layer-params-cifar-towers")
+    with pytest.raises(InputError, match="--weights parent is another net than"):
+        choose(options, tiny_weights, 10, is_new=False)
+
+
+def test_a_small_net_without_parameters_is_trained_as_small_nets_were():
+    assert choice(net=NET).recipe.name == "cifar-18pct"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (r"(?<=epsW=|epsB=)[0-9.,]+", "0", "all rates are 0"),
+        (r"\[logprob\]\ncoeff=1", "", r"has no section \[logprob\], with its coeff"),
+        (r"coeff=1", "", "needs coeff"),
+        (r"\[conv1a\]", "[conv9]", "has no section"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused_in_one_line(old, new, words, tmp_path):
+    def shorter(found):
+        return ",".join(["0"] * len(found[0].split(","))) if new == "0" else new
+
+    (tmp_path / "params.cfg").write_text(re.sub(old, shorter, Path(PARAMETERS).read_text()))
+    with pytest.raises(InputError, match=words):
+        choice(net=NET, recipe=str(tmp_path / "params.cfg"))

@@ -64,7 +64,8 @@ class Net(nn.Module):
         disposable = {shape.row.name for shape in shapes if isinstance(shape.row, DISPOSABLE)}
         for shape in shapes:
             read = shape.inputs[0]
-            self.add_module(shape.row.name, build_row(shape, in_place=read in disposable and readers[read] == 1))
+            # Not add_module, which refuses the names of its own attributes: files call rows what they like.
+            self._modules[shape.row.name] = build_row(shape, in_place=read in disposable and readers[read] == 1)
         self._steps = [(shape.row.name, shape.inputs) for shape in shapes]
         # After its last reader a value is let go, so that memory does not grow with depth.
         self._last_reader = {name: reader for reader, inputs in self._steps for name in inputs}

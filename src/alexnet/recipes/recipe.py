@@ -129,7 +129,7 @@ class Recipe:
 
     rates: for all rows; row_rates: for the rows named; those of the classifier are `classifier_factor` times that.
     weight_decay: of weights; row_decay likewise by row, and so momentum and row_momenta. row_limits: of filters.
-    loss: what is made small, see `alexnet.train.losses`; times `loss_coefficient`.
+    loss: what is made small, see `alexnet.train.losses`; its gradient is taken times `loss_coefficient`.
     update: "2012" keeps the rate inside the velocity, "pytorch" outside; they differ when the rate changes.
     hold_steps: the first drop waits for so many steps, or for 0.7 of the run if that is less; progress before and after
         is rescaled. A squeezed run would otherwise leave its high rate before the loss has left chance. Ours.
@@ -181,6 +181,8 @@ class Recipe:
         """The same recipe with `lr` as the first rate of the weights; all other rates keep their ratio to it."""
         if not 0 < lr < float("inf"):
             raise InputError(f"the learning rate is {lr}; it must be a number above 0")
+        if not self.rates.weights.base:
+            raise InputError(f"{self.name} has a rate of 0 for the classifier, from which the others cannot be scaled")
         factor = lr / self.rates.weights.base
         return replace(
             self,

@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from alexnet.arch import find
+from alexnet.arch import NETS, find
+from alexnet.arch.rows import Row, Weighted
 from alexnet.arch.spec import Spec
 from alexnet.defaults import NET_OF_DATA
 from alexnet.errors import InputError
 from alexnet.interop.cuda_convnet.files import SUFFIX, WrittenNet
+from alexnet.interop.cuda_convnet.parameters import like_published
 from alexnet.interop.definitions import format_of
 from alexnet.recipes import Recipe, default_recipe, find_recipe, pruning, sharing_values
 from alexnet.train.options import RunOptions
@@ -30,7 +32,7 @@ def choose(options: RunOptions, parent: Weights | None, num_classes: int, *, is_
     """
     written = _written(options)
     spec = _spec(options, written, parent, num_classes)
-    return Choice(spec, _recipe(options, written, spec.name, is_new=is_new))
+    return Choice(spec, _recipe(options, written, spec, is_new=is_new))
 
 
 def is_file(name: str | None) -> bool:
@@ -66,14 +68,24 @@ def _spec(options: RunOptions, written: WrittenNet | None, parent: Weights | Non
             return written.spec.with_classes(num_classes)
         return find(options.net or NET_OF_DATA[options.data], num_classes=num_classes)
     spec = parent.spec.with_classes(num_classes)
-    if written and spec != written.spec.with_classes(num_classes):
-        raise InputError(f"--weights {options.weights} is another net than {options.net}; leave --net out")
-    if options.net not in (None, parent.spec.name) and not written:
+    if written:
+        ours = written.spec.with_classes(num_classes)
+        if _form(spec) != _form(ours):
+            raise InputError(f"--weights {options.weights} is another net than {options.net}; leave --net out")
+        return ours
+    if options.net not in (None, parent.spec.name):
         raise InputError(f"--weights {options.weights} is a {parent.spec.name}, not a {options.net}; leave --net out")
     return spec
 
 
-def _recipe(options: RunOptions, written: WrittenNet | None, net: str, *, is_new: bool) -> Recipe:
+def _form(spec: Spec) -> tuple[Row, ...]:
+    """The rows without their initial values, which do not matter to weights that there are already."""
+    return tuple(
+        replace(row, weight_std=None, bias_init=None) if isinstance(row, Weighted) else row for row in spec.rows
+    )
+
+
+def _recipe(options: RunOptions, written: WrittenNet | None, spec: Spec, *, is_new: bool) -> Recipe:
     """The recipe asked for, else the net's own, varied for fine-tuning where it begins with weights (and further where
     its classifier `is_new`); with the run's epochs, batch size and rate put in.
     """
@@ -83,7 +95,8 @@ def _recipe(options: RunOptions, written: WrittenNet | None, net: str, *, is_new
     if written and written.recipe:
         recipe = written.recipe
     else:
-        recipe = find_recipe(options.recipe or default_recipe(net).name + variations)
+        own = like_published(spec) if written and spec.name not in NETS else default_recipe(spec.name)
+        recipe = find_recipe(options.recipe or own.name + variations)
     recipe = replace(recipe, epochs=options.epochs or recipe.epochs, batch_size=options.batch_size or recipe.batch_size)
     if options.prune_to is not None:
         recipe = pruning(recipe, options.prune_to)

@@ -101,7 +101,9 @@ class Trainer:
         x = self.inputs(images, noise, coefficient, dtype=self.dtype)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
             logits = self._nets[images.shape[-1]](x).float()
-        loss = self.recipe.loss_coefficient * LOSSES[self.recipe.loss](logits, labels)
+        loss = LOSSES[self.recipe.loss](logits, labels)
+        if (coefficient_of_gradient := self.recipe.loss_coefficient) != 1:  # of the gradient alone, as in 2012
+            loss = loss + (coefficient_of_gradient - 1) * (loss - loss.detach())
         return loss, (logits.detach().argmax(1) != labels).sum()
 
     def rates(self) -> dict[str, float]:

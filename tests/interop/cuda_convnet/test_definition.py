@@ -7,7 +7,7 @@ import pytest
 from alexnet.arch.rows import AvgPool, Dropout, Lrn, MaxPool, RandomPool, SameMapNorm, Sum
 from alexnet.arch.shapes import measure, total_params
 from alexnet.arch.spec import Spec
-from alexnet.errors import InputError, SpecError
+from alexnet.errors import InputError
 from alexnet.interop.cuda_convnet.config import parse_sections, read_sections
 from alexnet.interop.cuda_convnet.definition import define
 from alexnet.nn import create
@@ -139,7 +139,10 @@ def test_sparse_groups_are_the_same_net_every_time() -> None:
             "[x]\ntype=conv\ninputs=conv\nchannels=16\nfilters=1\ngroups=10000000000\nfilterSize=3\nrandSparse=1\n"
             "filterChannels=16\ninitW=1", "groups: 10000000000 groups of 16 are more than 65,536 channels",
         ),
-        ("[x]\ntype=eltsum\ninputs=labels\n[y]\ntype=cost.logreg\ninputs=x", "layer y, inputs: needs labels and"),
+        ("[x]\ntype=eltsum\ninputs=labels\n[y]\ntype=cost.logreg\ninputs=x", "layer x, inputs: reads labels, as costs"),
+        ("[x]\ntype=eltsum\ninputs=labels,conv\ncoeffs=5,7", "layer x, coeffs: of labels and answers only"),
+        ("[x]\ntype=conv\ninputs=labels,nosuch\nfilters=blah", "layer x, inputs: reads labels, as costs do"),
+        ("[x]\ntype=neuron\nneuron=relu\ninputs=conv", "layer x: is read by no layer"),
         ("[y]\ntype=cost.logreg\ninputs=labels,data", "layer y, inputs: needs labels and the layer"),
         ("filters=%(nothing)s", "filters: '%(nothing)s' refers to nothing"),
         ("just words", "net.cfg, line 18: 'just words' is neither [section] nor key=value"),
@@ -153,19 +156,54 @@ def test_a_mistake_is_named_by_file_line_layer_and_key(layer: str, words: str) -
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(("cost", "end"), [("logreg", "neuron=logistic"), ("sum2", ""), ("crossent2", "")])
+def test_a_cost_judges_what_it_is_for(cost: str, end: str) -> None:
+    """Softmax units by logreg, logistic units by the others: in training they come from the logits."""
+    kind = "neuron" if end else "softmax"
+    tail = f"[probs]\ntype={kind}\ninputs=fc\n{end}\n[cost]\ntype=cost.{cost}\ninputs=labels,probs\n"
+    text = HEAD + CONV + FC.format(read="conv") + tail
+    with pytest.raises(InputError, match=r"layer cost, inputs: judges a \w+ here, and probs is a"):
+        define(parse_sections(text, "net.cfg"), {}, name="net", source="test")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ("[other]\nepsW=1", r"layer x: p\.cfg has no section \[x\], in which its constants stand"),
+        ("[x]\npow=0.75", "layer x: needs scale"),
+        ("[x]\nscale=0.1", "layer x: needs pow"),
+    ],
+)
+def test_a_parameter_file_has_the_constants_of_every_norm(parameters: str, words: str) -> None:
+    """Those of net 145 are taken only where there is no such file."""
+    with pytest.raises(InputError, match=words):
+        net("[x]\ntype=cmrnorm\ninputs=conv\nchannels=16\nsize=5\n", parameters, read="x")
+
+
+def test_the_size_of_images_is_told_by_the_first_stride_of_any_input() -> None:
+    two = CONV.replace("inputs=data", "inputs=data,data").replace("channels=3", "channels=3,3")
+    for key in ("filters=16", "filterSize=3", "padding=1", "stride=1", "initW=0.1"):
+        two = two.replace(f"\n{key}\n", f"\n{key},{key.partition('=')[2]}\n")
+    text = HEAD + two + FC.format(read="conv") + TAIL
+    assert define(parse_sections(text, "net.cfg"), {}, name="net", source="test").spec.input == (3, 32, 32)
+
+
 def test_a_file_that_is_no_definition_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "net.cfg"
+    for unreadable in (path, tmp_path):
+        with pytest.raises(InputError, match="cannot be read"):
+            read_sections(unreadable)
     for content in (b"\0\1\2", b"x" * (2 << 20)):
         path.write_bytes(content)
         with pytest.raises(InputError, match="is no definition of a net"):
             read_sections(path)
-    with pytest.raises(SpecError, match="has no cost layer"):
+    with pytest.raises(InputError, match=r"net\.cfg is no definition of a net: it has no cost layer"):
         define(parse_sections(HEAD, "net.cfg"), {}, name="net", source="test")
 
 
 def test_a_net_may_not_have_any_number_of_layers_or_rows() -> None:
     """Each is looked up among all: what a megabyte of them took had no end."""
-    with pytest.raises(SpecError, match="net has 606 layers; a net may have 512"):
+    with pytest.raises(InputError, match="has 606 layers; a net may have 512"):
         net("".join(f"[x{number}]\ntype=data\ndataIdx=1\n" for number in range(600)))
     inputs, stds = ",".join(["data"] * 600), ",".join(map(str, range(601)))  # which differ: each needs a row
     with pytest.raises(InputError, match="layer x: is beyond the 512 rows that a net may have"):

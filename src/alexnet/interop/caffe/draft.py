@@ -79,7 +79,7 @@ class Draft:
     def row_name(self, wanted: str) -> str:
         """A name for a row that none has yet: letters, digits and underscores."""
         base = re.sub(r"\W", "_", wanted, flags=re.ASCII)
-        base = base if base.isidentifier() else f"_{base}"
+        base = base if base.isidentifier() and base != "training" else f"_{base}"  # which modules of torch set
         name, number = base, 2
         while name in self.shapes:
             name, number = f"{base}_{number}", number + 1

@@ -171,8 +171,11 @@ def read_layers(path: Path) -> NetText:
         MissingExtraError: the protobuf library is not installed.
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if len(content) > MOST_BYTES:
         raise InputError(f"{path} is no definition of a net: it is longer than {MOST_BYTES:,} bytes")
     try:

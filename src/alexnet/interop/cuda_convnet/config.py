@@ -5,6 +5,7 @@ keys of any case, the last of equal keys counts, comments in lines of their own 
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,11 +134,13 @@ def read_sections(path: Path) -> dict[str, Section]:
     """The sections of a file by name, in order.
 
     Raises:
-        InputError: no text, too long, or a line that is none of section, key, comment and continuation.
-        OSError: the file cannot be read.
+        InputError: not there, no text, too long, or a line that is none of section, key, comment and continuation.
     """
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1).removeprefix(BOM_UTF8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if len(content) > MOST_BYTES or b"\0" in content:
         raise InputError(f"{path} is no definition of a net: it is no text, or longer than {MOST_BYTES:,} bytes")
     return parse_sections(content.decode("latin-1"), str(path))

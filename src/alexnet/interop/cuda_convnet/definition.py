@@ -8,8 +8,9 @@ Source: 2012 release, layer.py.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from alexnet.arch.rows import Logistic, Softmax
 from alexnet.arch.spec import IMAGE, MOST_ROWS, Spec
-from alexnet.errors import SpecError
+from alexnet.errors import InputError, SpecError
 from alexnet.interop.cuda_convnet.config import Section
 from alexnet.interop.cuda_convnet.draft import Bank, Borrowed, Draft
 from alexnet.interop.cuda_convnet.layers import LAYERS, NEURONS
@@ -65,10 +66,9 @@ def define(
 
     Raises:
         InputError: a layer that cannot be, or that no released file has; names file, line, layer and key.
-        SpecError: layers that do not fit together.
     """
     if len(layers) > MOST_ROWS:
-        raise SpecError(f"{name} has {len(layers):,} layers; a net may have {MOST_ROWS}")
+        raise InputError(f"{_file_of(layers)} has {len(layers):,} layers; a net may have {MOST_ROWS}")
     side = input_size or _guess_input_size(layers)
     draft = Draft(name, (3, side, side), parameters, connections or {})
     for section in layers.values():
@@ -78,7 +78,7 @@ def define(
 
 def _guess_input_size(layers: Mapping[str, Section]) -> int:
     strides = [section.items("stride") for section in layers.values() if section.text("type", "") == "conv"]
-    return LARGE_INPUT if strides and strides[0] not in ((), ("1",)) else SMALL_INPUT
+    return LARGE_INPUT if strides and set(strides[0]) - {"1"} else SMALL_INPUT
 
 
 def _add(draft: Draft, section: Section) -> None:
@@ -106,12 +106,8 @@ def _add_data(draft: Draft, section: Section) -> None:
 
 
 def _add_layer(draft: Draft, section: Section, kind: str) -> None:
-    if set(section.items("inputs")) & draft.labels:  # the difference that cost.sum2 squares
-        draft.labels.add(section.name)
-        answers = (
-            row for name, row in draft.outputs.items() if name in section.items("inputs") and name not in draft.labels
-        )
-        draft.outputs[section.name] = next(answers, section.name)
+    if set(section.items("inputs")) & draft.labels:
+        _add_difference(draft, section, kind)
         return
     first = len(draft.rows)
     output = LAYERS[kind](draft, section)
@@ -119,6 +115,18 @@ def _add_layer(draft: Draft, section: Section, kind: str) -> None:
     draft.outputs[section.name] = output
     if "gpu" in section:
         draft.towers.update({row.name: section.whole("gpu", least=0) for row in draft.rows[first:]})
+
+
+def _add_difference(draft: Draft, section: Section, kind: str) -> None:
+    """Answers less labels, or the other way round, which cost.sum2 squares: it stands for the answers."""
+    names = section.items("inputs")
+    answers = [draft.outputs[name] for name in names if name in draft.outputs and name not in draft.labels]
+    if kind != "eltsum" or len(names) != 2 or len(answers) != 1:
+        section.refuse("reads labels, as costs do, and the difference of labels and answers (eltsum)", "inputs")
+    if sorted(section.reals("coeffs", 2, 1.0)) != [-1.0, 1.0]:
+        section.refuse("of labels and answers only the difference is read: 1 and -1", "coeffs")
+    draft.labels.add(section.name)
+    draft.outputs[section.name] = answers[0]
 
 
 def _with_neuron(draft: Draft, section: Section, read: str) -> str:
@@ -140,14 +148,21 @@ def _add_cost(draft: Draft, section: Section) -> None:
 def _finish(draft: Draft, source: str, sections: Mapping[str, Section]) -> Definition:
     """The whole; what the cost judges comes last."""
     if draft.cost is None:
-        raise SpecError(f"{draft.name} has no cost layer ({', '.join(LOSSES)}): it is no definition of a net")
+        raise InputError(f"{_file_of(sections)} is no definition of a net: it has no cost layer ({', '.join(LOSSES)})")
     read = [draft.outputs.get(name, "") for name in draft.cost.items("inputs")]
     judged = [name for name in read if name in draft.shapes and name != IMAGE]
     if len(judged) != 1:
         draft.cost.refuse("needs labels and the layer whose answers are judged", "inputs")
+    _refuse_unread(draft.cost, sections)
     rows = [row for row in draft.rows if row.name != judged[0]]
     last = next(row for row in draft.rows if row.name == judged[0])
-    spec = Spec(name=draft.name, source=source, input=draft.input, rows=(*rows, last))
+    loss = LOSSES[draft.cost.text("type").strip()]
+    if not isinstance(last, wanted := Softmax if loss == "logreg" else Logistic):
+        draft.cost.refuse(f"judges a {wanted.kind} here, and {last.name} is a {last.kind}", "inputs")
+    try:
+        spec = Spec(name=draft.name, source=source, input=draft.input, rows=(*rows, last))
+    except SpecError as error:
+        raise InputError(f"{_file_of(sections)}: {error}") from None
     return Definition(
         spec=spec,
         banks=draft.banks,
@@ -155,7 +170,19 @@ def _finish(draft: Draft, source: str, sections: Mapping[str, Section]) -> Defin
         layers={layer: row for layer, row in draft.outputs.items() if row in spec},
         towers=draft.towers,
         cost=draft.cost.name,
-        loss=LOSSES[draft.cost.text("type").strip()],
+        loss=loss,
         borrowed=tuple(draft.borrowed),
         trees=tuple(draft.trees),
     )
+
+
+def _refuse_unread(cost: Section, sections: Mapping[str, Section]) -> None:
+    """As in 2012: a layer that no other reads is a mistake, unless it is the cost."""
+    read = {name for section in sections.values() for name in section.items("inputs")}
+    for section in sections.values():
+        if section.name not in read and section is not cost:
+            section.refuse("is read by no layer")
+
+
+def _file_of(sections: Mapping[str, Section]) -> str:
+    return next((section.file for section in sections.values()), "the file")

@@ -70,12 +70,25 @@ class Draft:
     def row_name(self, section: Section, suffix: str = "") -> str:
         """A name for a row of this layer that none has yet: letters, digits and underscores."""
         base = re.sub(r"\W", "_", section.name + suffix, flags=re.ASCII)
-        base = base if base.isidentifier() else f"_{base}"
+        base = base if base.isidentifier() and base != "training" else f"_{base}"  # which modules of torch set
         name, number = base, 2
         while name in self.shapes:
             name, number = f"{base}_{number}", number + 1
         return name
 
-    def constants(self, section: Section) -> Section:
-        """Where a norm's constants stand: in the parameter file, or, as before 2012, here."""
-        return self.parameters.get(section.name, section)
+    def parameters_of(self, section: Section) -> Section | None:
+        """What the parameter file says of a layer; None where there is no such file.
+
+        Raises:
+            InputError: it has no section for this layer.
+        """
+        if not self.parameters:
+            return None
+        if section.name not in self.parameters:
+            file = next(iter(self.parameters.values())).file
+            section.refuse(f"{file} has no section [{section.name}], in which its constants stand")
+        return self.parameters[section.name]
+
+    def constants(self, section: Section) -> Section | None:
+        """Where a norm's constants stand: in the parameter file, or, before 2012, here; None where that is nowhere."""
+        return section if "scale" in section else self.parameters_of(section)

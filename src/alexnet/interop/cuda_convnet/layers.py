@@ -68,15 +68,11 @@ def _cross_map_norm(draft: Draft, section: Section, name: str, read: str) -> Row
     _check_channels(draft, section, read)
     if section.flag("blocked", False):
         section.refuse("windows that do not overlap are in no released file, and are not read", "blocked")
-    constants = draft.constants(section)
-    return Lrn(
-        name,
-        inputs=(read,),
-        size=section.whole("size", least=2),
-        alpha=constants.real("scale", NORM_145[0]),
-        beta=constants.real("pow", NORM_145[1]),
-        k=constants.real("minDiv", NORM_145[2] if "scale" not in constants else 1.0),
-    )
+    scale, power, least = NORM_145
+    if constants := draft.constants(section):
+        scale, power, least = (constants.real(*said) for said in (("scale",), ("pow",), ("minDiv", 1.0)))
+    size = section.whole("size", least=2)
+    return Lrn(name, inputs=(read,), size=size, alpha=scale, beta=power, k=least)
 
 
 NORM_145 = (1e-4, 0.75, 2.0)  # scale, pow, minDiv: what a definition without its parameters is taken to mean
@@ -86,9 +82,10 @@ SAME_MAP_145 = (1e-3, 0.75)
 def _map_norm(kind: type[SameMapNorm] | type[ContrastNorm]) -> Callable[[Draft, Section, str, str], Row]:
     def build(draft: Draft, section: Section, name: str, read: str) -> Row:
         _check_channels(draft, section, read)
-        constants = draft.constants(section)
+        scale, power = SAME_MAP_145
+        if constants := draft.constants(section):
+            scale, power = constants.real("scale"), constants.real("pow")
         size = section.whole("size" if "size" in section else "sizeX", least=1)
-        scale, power = constants.real("scale", SAME_MAP_145[0]), constants.real("pow", SAME_MAP_145[1])
         return kind(name, inputs=(read,), size=size, alpha=scale, beta=power)
 
     return build
@@ -98,8 +95,8 @@ def _dropout(draft: Draft, section: Section, name: str, read: str) -> Row:
     keep = section.real("keep")
     if not 0 < keep <= 1:
         section.refuse(f"{keep:g} is no share of units, above 0 and up to 1", "keep")
-    parameters = draft.parameters.get(section.name)
-    if parameters and "enable" in parameters and not parameters.flag("enable"):
+    parameters = draft.parameters_of(section)
+    if parameters and not parameters.flag("enable"):
         return Sum(name, inputs=(read,), coefficients=(keep,))
     return Dropout(name, 1 - keep, inputs=(read,))
 

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from alexnet.arch.spec import Spec
+from alexnet.errors import InputError
 from alexnet.interop.cuda_convnet.config import Section
 from alexnet.interop.cuda_convnet.definition import LARGE_INPUT, Definition
 from alexnet.interop.cuda_convnet.draft import Bank
@@ -19,13 +21,18 @@ _SCHEDULE = re.compile(r"(?P<kind>\w+)\s*(?:\[(?P<settings>[^\]]*)\])?")
 _KINDS = ("linear", "exp", "dexp", "jdexp")
 
 
+def like_published(spec: Spec) -> Recipe:
+    """The recipe of what was published for images of this size: net 145, or the nets for CIFAR-10."""
+    return RECIPES[_LIKE_NET_145 if spec.input[1] >= LARGE_INPUT else _LIKE_CIFAR]
+
+
 def recipe_of(definition: Definition, sections: Mapping[str, Section], *, name: str, source: str) -> Recipe:
     """How the net was trained by a parameter file with these sections.
 
     Raises:
         InputError: a layer without its section, or a key that is missing or cannot be; names file, line, layer and key.
     """
-    like = RECIPES[_LIKE_NET_145 if definition.spec.input[1] >= LARGE_INPUT else _LIKE_CIFAR]
+    like = like_published(definition.spec)
     rates: dict[str, Rates] = {}
     momenta: dict[str, Momenta] = {}
     decay: dict[str, float] = {}
@@ -47,7 +54,10 @@ def recipe_of(definition: Definition, sections: Mapping[str, Section], *, name: 
         for key in ("superEps", "superMom"):
             if section.real(key, 0.0):
                 section.refuse("is in no released file, and is not read", key)
-    cost = sections.get(definition.cost)
+    if definition.cost not in sections:
+        definition.sections[definition.cost].refuse(f"{source} has no section [{definition.cost}], with its coeff")
+    if not any(rate.base for each in rates.values() for rate in (each.weights, each.biases)):
+        raise InputError(f"{source}: all rates are 0, so that nothing would learn")
     last = definition.spec.classifier.name if definition.spec.classifier.name in rates else next(reversed(rates))
     return replace(
         like,
@@ -60,7 +70,7 @@ def recipe_of(definition: Definition, sections: Mapping[str, Section], *, name: 
         row_decay=decay,
         row_limits={row: limit for row, limit in limits.items() if limit != FilterLimits()},
         loss=definition.loss,
-        loss_coefficient=cost.real("coeff", 1.0) if cost else 1.0,
+        loss_coefficient=sections[definition.cost].real("coeff"),
         hold_steps=0,
     )
 
