@@ -16,7 +16,7 @@ def main() -> int:
     """Fuzz what is named, two at a time on two cores, and print a table; exit status 1 if anything failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Fuzz what reads other people's files.")
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"all unless named: {', '.join(TARGETS)}")
-    parser.add_argument("--inputs", type=int, default=2200, help="changed files for each target (%(default)s)")
+    parser.add_argument("--inputs", type=int, default=1800, help="changed files for each target (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="other inputs (%(default)s)")
     parser.add_argument("--again", type=Path, metavar="FOLDER", help="read one input that failed, of the TARGET named")
     options = parser.parse_args()

@@ -6,6 +6,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from alexnet.interop.protobuf import write_block, write_integer, write_integers,
 from alexnet.interop.torchvision import ROWS
 from alexnet.preprocess import Preprocessing
 from alexnet.weights import Weights, save_weights
+from alexnet.weights.caffe import save_caffe
 from alexnet.weights.check import tensor_shapes
 from alexnet.weights.files import save_packed
 from alexnet.weights.packed import Coded
@@ -144,6 +146,51 @@ def caffe_net(tensors: Mapping[str, np.ndarray], name: str, v1: bool) -> bytes:
     return b"".join(parts)
 
 
+def caffe_files() -> list[Files]:
+    """A trained net, its definition, its mean image and its classes, in both layouts."""
+    return [_written(partial(save_caffe, v1=v1), tiny(), name="net.caffemodel") for v1 in (False, True)]
+
+
+def prototxts() -> list[Files]:
+    deploys = [files["net.prototxt"].decode() for files in caffe_files()]
+    return [{"net.prototxt": text.encode()} for text in (*deploys, _TRAIN_VAL, _OLD_TRAIN_VAL)]
+
+
+_DATA = (
+    "data_param { source: 'a' batch_size: 5 } transform_param { crop_size: 16 mirror: true scale: 0.5 mean_value: 3 }"
+)
+_TRAIN_VAL = f"""
+name: "net"  # both phases
+layer {{ name: "data" type: "Data" top: "data" top: "label" {_DATA} include {{ phase: TRAIN }} }}
+layer {{ name: "data" type: "Data" top: "data" top: "label" {_DATA} include {{ phase: TEST }} }}
+layer {{ name: "two" type: "Slice" bottom: "data" top: "one" top: "rest" slice_param {{ axis: 1 slice_point: 1 }} }}
+layer {{ name: "conv" type: "Convolution" bottom: "rest" top: "conv" param {{ lr_mult: 1 }} convolution_param {{
+  num_output: 4 kernel_size: 3 pad: 1 group: 2 weight_filler {{ type: "xavier" }} bias_filler {{ value: 1 }} }} }}
+layer {{ name: "tanh" type: "TanH" bottom: "conv" top: "conv" }}
+layer {{ name: "split" type: "Split" bottom: "conv" top: "a" top: "b" }}
+layer {{ name: "power" type: "Power" bottom: "a" top: "c" power_param {{ scale: 0.5 }} }}
+layer {{ name: "sum" type: "Eltwise" bottom: "b" bottom: "c" top: "d" eltwise_param {{ coeff: 1 coeff: 2 }} }}
+layer {{ name: "lrn" type: "LRN" bottom: "d" top: "e" lrn_param {{ norm_region: WITHIN_CHANNEL local_size: 3 }} }}
+layer {{ name: "pool" type: "Pooling" bottom: "e" top: "f" pooling_param {{ pool: AVE kernel_size: 3 stride: 2 }} }}
+layer {{ name: "cat" type: "Concat" bottom: "f" bottom: "f" top: "g" }}
+layer {{ name: "flat" type: "Flatten" bottom: "g" top: "h" }}
+layer {{ name: "fc" type: "InnerProduct" bottom: "h" top: "fc" inner_product_param {{ num_output: 3
+  weight_filler {{ type: "msra" }} }} }}
+layer {{ name: "accuracy" type: "Accuracy" bottom: "fc" bottom: "label" top: "accuracy" include {{ phase: TEST }} }}
+layer {{ name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "fc" bottom: "label" top: "loss" }}
+"""
+_OLD_TRAIN_VAL = """
+name: "old"
+layers { name: "data" type: DATA top: "data" top: "label"
+  data_param { source: "a" crop_size: 8 mean_file: "m" scale: 2 } }
+layers { name: "fc" type: INNER_PRODUCT bottom: "data" top: "fc" blobs_lr: 1 weight_decay: 1
+  inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.01 } } }
+layers { name: "relu" type: RELU bottom: "fc" top: "fc" }
+layers { name: "fc2" type: INNER_PRODUCT bottom: "fc" top: "fc2" inner_product_param { num_output: 3 } }
+layers { name: "loss" type: SOFTMAX_LOSS bottom: "fc2" bottom: "label" }
+"""
+
+
 def compressed() -> list[Files]:
     """Of Deep Compression's AlexNet: each layer has as many entries as this share of its weights."""
     return [{"small.net": _compressed_net(every)} for every in (1, 2, 1000)]
@@ -194,7 +241,9 @@ def definitions() -> list[Files]:
     rates = "epsW={0}\nepsB=0.02\nmomW={0}\nmomB=0.9\nwc={0}\n"
     towers = "".join(f"[{name}]\n{rates.format(0.1)}" for name in ("conv1a", "conv1b", "conv2a", "conv2b"))
     towers += "".join(f"[{name}]\n{rates.format('0.1,0.1')}" for name in ("densea", "denseb", "fc"))
-    texts = ((_EVERY_LAYER, _EVERY_PARAMETER), (NET, NORMS), (TWO_TOWERS, towers))
+    norms = f"[DEFAULT]\n{rates.format(0.1)}{NORMS}[conv1]\n[local3]\n"
+    norms += "".join(f"[{name}]\n{rates.format('0.1,0.1')}" for name in ("conv2", "fc"))
+    texts = ((_EVERY_LAYER, _EVERY_PARAMETER), (NET, norms), (TWO_TOWERS, towers))
     written = [{"net.cfg": net.encode(), "params.cfg": parameters.encode()} for net, parameters in texts]
     names = {"net.cfg": "layers-145.cfg", "params.cfg": "layer-params-145.cfg"}
     return [*written, {name: (nets / file).read_bytes() for name, file in names.items()}]
@@ -216,9 +265,9 @@ def checkpoints() -> list[Files]:
         layers["data"]["outputs"] = 3 * size * size
         held.append([{"name": name, **layer} for name, layer in layers.items()])
     states = [{"model_state": {"layers": layers, "epoch": 3, "batchnum": 1}, "op": None} for layers in held]
-    plain = [pickle.dumps(state, protocol) for state in states for protocol in (0, 2, 5)]
-    old = plain[1][:-3] + b"(coptions\nOptionsParser\no}b" + plain[1][-2:]  # `op` was None
-    return [{"net.1": content} for content in (*plain, old, gzip.compress(plain[1], 1, mtime=0), _zipped(plain[4]))]
+    plain = [pickle.dumps(state, protocol) for state in states for protocol in (2, 5)]
+    old = plain[0][:-3] + b"(coptions\nOptionsParser\no}b" + plain[0][-2:]  # `op` was None
+    return [{"net.1": content} for content in (*plain, old, gzip.compress(plain[0], 1, mtime=0), _zipped(plain[3]))]
 
 
 def _zipped(content: bytes) -> bytes:

@@ -10,6 +10,7 @@ from tests.weights.conftest import PUBLISHED, narrow
 
 from alexnet.arch import NETS
 from alexnet.data.pickles import load_pickle
+from alexnet.interop.caffe.prototxt import read_prototxt
 from alexnet.interop.cuda_convnet.files import read_net
 from alexnet.weights import find_weights
 from alexnet.weights.catalog import find_header
@@ -61,6 +62,46 @@ outputsX=3 blocked=1 sharedBiases=0 keep=2 stdev=-1 filterSize=4 pool=x neuron=x
 schedW=exp[2] schedW=linear[tgtFactor=-1] schedW=jdexp[2,0,3] schedW=dexp[2,0,0.5] schedW=exp[x=1] schedB=exp[]
 """
 
+_CAFFE = (
+    *(
+        "mean_value: 3",
+        "mean_file: 'a'",
+        "scale: 2",
+        "crop_size: 8",
+        "phase: TRAIN",
+        "include { phase: TEST }",
+        "axis: 2",
+    ),
+    *(
+        "type: 'Split'",
+        "type: 'Slice'",
+        "type: 'Flatten'",
+        "type: 'Power'",
+        "type: 'Eltwise'",
+        "type: 'Concat'",
+        "dilation: 2",
+    ),
+    *(
+        "norm_region: WITHIN_CHANNEL",
+        "pool: AVE",
+        "global_pooling: true",
+        "group: 3",
+        "kernel_h: 3",
+        "pad: 1",
+        "bias_term: false",
+    ),
+    *(
+        "top: 'b' top: 'c'",
+        "slice_point: 1",
+        "operation: MAX",
+        "coeff: 2",
+        "power: 2",
+        "input_dim: 3",
+        "std: nan",
+        "type: LRN",
+    ),
+)
+
 TARGETS: Mapping[str, Target] = {
     "cuda-convnet definition": Target(
         modules=tuple(f"interop.cuda_convnet.{name}" for name in ("config", "definition", "parameters", "files")),
@@ -96,10 +137,23 @@ TARGETS: Mapping[str, Target] = {
         opens="batch", modules=_PICKLES, seeds=seeds.pickles, reads=(load_pickle, _read_spans)
     ),
     ".caffemodel": Target(
-        modules=("interop.caffemodel", "interop.protobuf", "weights.foreign"),
+        modules=("interop.caffe.model", "interop.caffe.blob", "interop.protobuf", "weights.foreign"),
         opens="net.caffemodel",
         seeds=seeds.caffemodel,
         words=("LRN", "Pooling", "AlexNet", "CaffeNet"),
+    ),
+    "Caffe's four files": Target(
+        modules=("weights.caffe", "interop.caffe.mean", "interop.caffe.images"),
+        opens="net.caffemodel",
+        seeds=seeds.caffe_files,
+        words=_CAFFE,
+    ),
+    ".prototxt": Target(
+        modules=tuple(f"interop.caffe.{name}" for name in ("draft", "layers", "norms", "prototxt", "rows")),
+        opens="net.prototxt",
+        seeds=seeds.prototxts,
+        reads=(read_prototxt,),
+        words=_CAFFE,
     ),
     "Deep Compression": Target(opens="small.net", modules=("interop.deep_compression",), seeds=seeds.compressed),
     ".pth": Target(

@@ -1,6 +1,7 @@
 """Caffe's files as weights: what lies beside the trained net tells the rest, and all of it comes back."""
 
 import sys
+import tracemalloc
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -193,3 +194,16 @@ def test_protobuf_is_named_where_it_is_missing(
     with pytest.raises(MissingExtraError):
         save_caffe(tmp_path / "other.caffemodel", plain_weights)
     assert not (tmp_path / "other.caffemodel").exists()
+
+
+def test_a_small_mean_image_takes_little_memory(tmp_path: Path, plain_weights: Weights) -> None:
+    save_caffe(tmp_path / "net.caffemodel", plain_weights)
+    (tmp_path / "net.prototxt").write_text((tmp_path / "net.prototxt").read_text().replace("mean_value", "#"))
+    (tmp_path / "net.binaryproto").write_bytes(b"no image")
+    tracemalloc.start()
+    try:
+        with pytest.raises(WeightsError, match="net"):
+            find_weights(tmp_path / "net.caffemodel")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

@@ -1,10 +1,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.fuzz.seeds import caffe_net
 
 from alexnet.errors import WeightsError
 from alexnet.weights import Weights, find_weights, save_weights
+from alexnet.weights.catalog import sniff
 
 
 def test_a_run_folder_gives_its_best_else_its_last(tmp_path: Path, tiny_weights: Weights) -> None:
@@ -65,3 +68,10 @@ def test_a_folder_of_data_called_like_weights_is_not_taken_for_them(tmp_path: Pa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny-imagenet-200" / "train").mkdir(parents=True)
     assert find_weights("tiny-imagenet-200").spec.num_classes == 200
+
+
+@pytest.mark.parametrize("v1", [False, True])
+def test_a_caffemodel_without_a_name_is_one(v1: bool, tmp_path: Path) -> None:
+    array = np.zeros((1, 1), np.float32)
+    (tmp_path / "net").write_bytes(caffe_net({"fc.weight": array, "fc.bias": array[0]}, "", v1))
+    assert sniff(tmp_path / "net") == "caffemodel"

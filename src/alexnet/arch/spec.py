@@ -61,8 +61,10 @@ class Spec:
 
     def inputs_of(self, row: Row) -> tuple[str, ...]:
         """The names of the rows that `row` reads, the default (the row above) filled in."""
+        if row.inputs:
+            return row.inputs
         position = self.rows.index(row)
-        return row.inputs or (self.rows[position - 1].name if position else IMAGE,)
+        return (self.rows[position - 1].name if position else IMAGE,)
 
     @property
     def classifier(self) -> Row:

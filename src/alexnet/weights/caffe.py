@@ -122,7 +122,8 @@ def _mean_image(files: CaffeFiles, definition: Definition) -> Array | None:
         raise InputError(f"{path.name} is a mean image, and {files.definition} has a mean_value; move one of them away")
     try:
         with path.open("rb") as file:
-            return mean.read_mean_image(file.read(_MOST_MEAN_BYTES))
+            size = min(path.stat().st_size, _MOST_MEAN_BYTES)  # `read` takes all the memory that it is told beforehand
+            return mean.read_mean_image(file.read(size))
     except FileNotFoundError:
         raise InputError(f"{files.definition} wants the mean image {path.name}, which is not beside it") from None
     except InputError as error:

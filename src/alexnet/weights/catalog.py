@@ -72,6 +72,7 @@ _SIGNATURES = {
     b"\x08": "onnx",
     b"\x0a": CAFFEMODEL,
     b"\xa2\x06": CAFFEMODEL,  # a net without a name
+    b"\x12": CAFFEMODEL,  # the same, with layers of before 2014
 }
 _HEADER_LENGTH_BYTES = 8  # safetensors: the length of the JSON header, little-endian, then the header
 

@@ -1,6 +1,7 @@
 """Definition files: every kind of layer, and every mistake by file, line, layer and key."""
 
 from pathlib import Path
+from time import process_time
 
 import pytest
 
@@ -10,6 +11,7 @@ from alexnet.arch.spec import Spec
 from alexnet.errors import InputError
 from alexnet.interop.cuda_convnet.config import parse_sections, read_sections
 from alexnet.interop.cuda_convnet.definition import define
+from alexnet.interop.cuda_convnet.files import read_net
 from alexnet.nn import create
 
 NETS = Path(__file__).parent / "nets"
@@ -208,6 +210,16 @@ def test_a_net_may_not_have_any_number_of_layers_or_rows() -> None:
     inputs, stds = ",".join(["data"] * 600), ",".join(map(str, range(601)))  # which differ: each needs a row
     with pytest.raises(InputError, match="layer x: is beyond the 512 rows that a net may have"):
         net(f"[x]\ntype=fc\ninputs={inputs},conv\noutputs=2\ninitW={stds}\n")
+
+
+def test_a_net_of_as_many_rows_as_may_be_is_read_at_once(tmp_path: Path) -> None:
+    """Each layer reads the one above twice: half a minute, when every look at a row's inputs went through all rows."""
+    reads = ["conv", *(f"x{number}" for number in range(500))]
+    layers = "".join(f"[x{number}]\ntype=concat\ninputs={reads[number]},conv\n" for number in range(500))
+    (tmp_path / "net.cfg").write_text(HEAD + CONV + layers + FC.format(read="x499") + TAIL)
+    began = process_time()
+    assert len(read_net(tmp_path / "net.cfg").spec.rows) == 503
+    assert process_time() - began < 3
 
 
 def test_a_net_of_our_tables_written_out_has_its_parameters() -> None:
