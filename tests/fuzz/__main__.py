@@ -23,8 +23,8 @@ def main() -> int:
     names = options.targets or list(TARGETS)
     if unknown := set(names) - set(TARGETS):
         parser.error(f"unknown target {', '.join(unknown)}; known: {', '.join(TARGETS)}")
+    set_up()
     if options.again:
-        set_up()
         for read in TARGETS[names[0]].reads:
             read(options.again / TARGETS[names[0]].opens)
         return 0

@@ -90,9 +90,11 @@ def _little_memory(size: int) -> Any:
 
 
 def fuzz(name: str, inputs: int, seed: int, folder: Path) -> Report:
-    """`inputs` changed files of a target; failures, and what was kept, lie in `folder` afterwards."""
+    """`inputs` changed files of a target; failures, and what was kept, lie in `folder` afterwards. `set_up` comes first.
+
+    Seeds are of the nets as they then are.
+    """
     shutil.rmtree(folder, ignore_errors=True)
-    set_up()
     for number, files in enumerate(TARGETS[name].seeds()):
         _put(folder / "kept" / f"seed-{number}", files)
     report = Report()

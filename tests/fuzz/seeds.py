@@ -28,6 +28,7 @@ from alexnet.weights.caffe import save_caffe
 from alexnet.weights.check import tensor_shapes
 from alexnet.weights.files import save_packed
 from alexnet.weights.packed import Coded
+from alexnet.weights.pth import save_pth
 
 Files = Mapping[str, bytes]  # name to content, of files that are read together
 
@@ -120,7 +121,7 @@ def pth() -> list[Files]:
         torch.save(held, path, pickle_protocol=protocol)
 
     files = [_written(save, held, name="net.pth") for held in (state, {"state_dict": halves, "epoch": 3})]
-    return [*files, _written(save, state, 4, name="net.pth")]
+    return [*files, _written(save, state, 4, name="net.pth"), _written(save_pth, tiny(), name="net.pth")]
 
 
 def caffemodel() -> list[Files]:

@@ -104,7 +104,10 @@ _CAFFE = (
 
 TARGETS: Mapping[str, Target] = {
     "cuda-convnet definition": Target(
-        modules=tuple(f"interop.cuda_convnet.{name}" for name in ("config", "definition", "parameters", "files")),
+        modules=tuple(
+            f"interop.cuda_convnet.{name}"
+            for name in ("config", "definition", "draft", "weighted", "layers", "parameters", "files")
+        ),
         opens="net.cfg",
         seeds=seeds.definitions,
         reads=(read_net, _read_both),
@@ -158,7 +161,7 @@ TARGETS: Mapping[str, Target] = {
     "Deep Compression": Target(opens="small.net", modules=("interop.deep_compression",), seeds=seeds.compressed),
     ".pth": Target(
         opens="net.pth",
-        modules=("interop.pth", "interop.torchvision", "data.zip_index"),
+        modules=("interop.pth", "interop.torchvision", "data.zip_index", "weights.pth"),
         seeds=seeds.pth,
     ),
     "safetensors": Target(

@@ -59,6 +59,18 @@ def test_the_number_of_workers_does_not_change_the_weights(start: Start) -> None
     assert same(one, three)
 
 
+def test_the_coefficient_of_the_loss_is_one_of_its_gradient_alone(start: Start) -> None:
+    """As in 2012: what is logged is the loss itself."""
+    trainer, loader = start()
+    batch, half = next(loader.epoch(0)), copy.deepcopy(trainer)
+    half.recipe = replace(half.recipe, loss_coefficient=0.5)
+    losses = [each.step(batch, 0)[0] for each in (trainer, half)]
+    assert losses[0] == losses[1]
+    whole, halved = (each.tensors()["fc5.bias"] for each in (trainer, half))  # no decay, and 0 before
+    assert whole.any()
+    np.testing.assert_allclose(2 * halved, whole, rtol=1e-5)
+
+
 def test_a_step_draws_from_seed_and_step_alone(start: Start) -> None:
     """Whatever happened to torch's generator before: that is what makes a resumed run exact."""
     trainer, loader = start()
