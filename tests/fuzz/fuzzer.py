@@ -90,9 +90,9 @@ def _little_memory(size: int) -> Any:
 
 
 def fuzz(name: str, inputs: int, seed: int, folder: Path) -> Report:
-    """`inputs` changed files of a target; failures, and what was kept, lie in `folder` afterwards. `set_up` comes first.
+    """`inputs` changed files of a target; failures, and what was kept, lie in `folder` afterwards.
 
-    Seeds are of the nets as they then are.
+    Seeds are of the nets as they are then: `set_up` comes first.
     """
     shutil.rmtree(folder, ignore_errors=True)
     for number, files in enumerate(TARGETS[name].seeds()):
