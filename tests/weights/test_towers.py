@@ -250,6 +250,15 @@ def test_what_one_net_cannot_compute_is_not_merged(row: str, rows: tuple[Row, ..
         merge(net_of(*rows))
 
 
+def test_a_row_of_another_size_than_its_towers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last safeguard, should a mistake get past all the rest."""
+    monkeypatch.setattr("alexnet.arch.towers._with_outputs", lambda row, outputs: row)
+    with pytest.raises(
+        SpecError, match=r"^net: row c1 would have output \(4, 6, 6\) where its towers have \[\(4, 6, 6\), "
+    ):
+        merge(net_of(*ONE, *ending("c1a", "c1b")))
+
+
 WHOLE = (conv("c1", "image"), conv("c2", "c1", groups=2))
 
 SPLIT: dict[str, tuple[Row, ...]] = {
