@@ -2,22 +2,48 @@
 
 `merge` finds the pairs by what they read, never by their names or places, and `split` writes a net out as two towers.
 Both say where the weights go: a merged row's outputs are those of the first tower, then those of the second, and so are
-the inputs of whoever reads both. Standard library only.
+the inputs of whoever reads both. A net that would compute something else after either is refused: two rows of a tower,
+stacked, are no half of the same two rows in one. Standard library only.
 
 Source: 2012 release, layers-145.cfg (whose fc2048bb lists the second tower first).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from math import prod
 from typing import NamedTuple
 
-from alexnet.arch.rows import Concat, Conv, Fc, Local, Lrn, Row, Select, Sum, Weighted
+from alexnet.arch.rows import (
+    AdaptiveAvgPool,
+    Blur,
+    ContrastNorm,
+    Conv,
+    Dropout,
+    Fc,
+    Local,
+    Logistic,
+    Lrn,
+    Mirror,
+    Pool,
+    Relu,
+    Row,
+    SameMapNorm,
+    Subsample,
+    Sum,
+    Tanh,
+    Weighted,
+)
 from alexnet.arch.shapes import RowShape, measure
 from alexnet.arch.spec import IMAGE, Spec
 from alexnet.errors import SpecError
 
 TOWERS, ENDINGS = 2, "ab"
+
+# Rows that make each map of the one map of the same number: half of the maps in, half of the maps out.
+_MAP_BY_MAP = (
+    SameMapNorm, ContrastNorm, Pool, AdaptiveAvgPool, Relu, Tanh, Logistic, Blur, Subsample, Mirror, Dropout,
+)  # fmt: skip
 
 
 class Piece(NamedTuple):
@@ -40,99 +66,112 @@ def merge(spec: Spec) -> Merged:
     """The net whose two towers `spec` has written out; a net without any is merged into itself.
 
     Raises:
-        SpecError: the towers differ.
+        SpecError: the towers differ, or a row reads them as no row of one net can.
     """
     return _Merger(spec).merge()
 
 
 class _Merger:
-    """One pass over the rows in order. `twin`: the same row in the other tower; `first`: rows of the first tower."""
+    """One pass over the rows in order. `parts`: of a merged row, the one row that it is, or its first and second half.
+
+    `merged`: the merged row that a row is part of.
+    """
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.shapes = {shape.row.name: shape for shape in measure(spec)}
-        self.twin: dict[str, str] = {}
-        self.first: set[str] = set()
-        self.merged: dict[str, str] = {IMAGE: IMAGE}  # name of the merged row, by row
         self.rows: list[Row] = []
-        self.pieces: dict[str, tuple[Piece, ...]] = {}
+        self.parts: dict[str, tuple[str, ...]] = {IMAGE: (IMAGE,)}
+        self.merged: dict[str, str] = {IMAGE: IMAGE}
 
     def merge(self) -> Merged:
-        rows = list(self.spec.rows)
-        for row in rows:
+        for position, row in enumerate(self.spec.rows):
             if row.name not in self.merged:
-                self._take(row, rows)
-        return Merged(replace(self.spec, rows=chained(self.rows)), self.pieces)
+                self._put(self._pair(row, self.spec.rows[position + 1 :]))
+        merged = replace(self.spec, rows=chained(self.rows))
+        self._check(merged)
+        return Merged(merged, {row.name: self._pieces(row) for row in self.rows if isinstance(row, Weighted)})
 
-    def _take(self, row: Row, rows: list[Row]) -> None:
-        twin = self._find_twin(row, rows)
-        if twin is None:
-            self._put(row, (row,))
-            return
-        self.twin |= {row.name: twin.name, twin.name: row.name}
-        read = self.spec.inputs_of(row)
-        is_second = any(name in self.twin and name not in self.first for name in read) and not self._reads_both(row)
-        pair = (twin, row) if is_second else (row, twin)
-        self.first.add(pair[0].name)
-        self._put(row, pair)
+    def _pair(self, row: Row, below: Iterable[Row]) -> tuple[Row, ...]:
+        """The row, with that of the other tower if there is one; the first tower's before the second's."""
+        read = self._read(row)
+        wanted = {self._twin(name) for name in read}
+        for other in below:
+            if other.name not in self.merged and set(self._read(other)) == wanted and _alike(row, other):
+                return (other, row) if {self._half(name) for name in read} == {1} else (row, other)
+        return (row,)
 
-    def _find_twin(self, row: Row, rows: list[Row]) -> Row | None:
-        """The row below that reads in the other tower what `row` reads in its own."""
-        wanted = {self.twin.get(name, name) for name in self.spec.inputs_of(row)}
-        for other in rows[rows.index(row) + 1 :]:
-            if other.name not in self.merged and set(self.spec.inputs_of(other)) == wanted and _alike(row, other):
-                return other
-        return None
+    def _read(self, row: Row) -> tuple[str, ...]:
+        return self.shapes[row.name].inputs
 
-    def _reads_both(self, row: Row) -> bool:
-        """Whether what the row reads is the same seen from either tower."""
-        read = set(self.spec.inputs_of(row))
-        return {self.twin.get(name, name) for name in read} == read
+    def _half(self, name: str) -> int | None:
+        """Which half of its merged row a row is; None where it is all of it."""
+        parts = self.parts[self.merged[name]]
+        return parts.index(name) if len(parts) == TOWERS else None
 
-    def _put(self, row: Row, pair: tuple[Row, ...]) -> None:
-        both = self._reads_both(row)
-        if len(pair) == 1 and not both:
-            raise SpecError(f"{self.spec.name}: row {row.name} is in one tower alone; only equal towers can be merged")
+    def _twin(self, name: str) -> str:
+        """The row in the other tower, or the row itself where it is in none."""
+        parts = self.parts[self.merged[name]]
+        return parts[::-1][parts.index(name)]
+
+    def _put(self, pair: tuple[Row, ...]) -> None:
         name = self._name(pair)
-        inputs = tuple(dict.fromkeys(self.merged[read] for read in self.spec.inputs_of(pair[0])))
-        self.rows.append(self._joined(row, pair, both, name, inputs))
-        for each in pair:
-            self.merged[each.name] = name
-        if isinstance(row, Weighted):
-            self.pieces[name] = tuple(Piece(each.name, _outputs(each), self._columns(each)) for each in pair)
+        self.rows.append(replace(self._joined(pair), name=name))
+        self.parts[name] = tuple(each.name for each in pair)
+        self.merged |= dict.fromkeys(self.parts[name], name)
 
-    def _joined(self, row: Row, pair: tuple[Row, ...], both: bool, name: str, inputs: tuple[str, ...]) -> Row:
-        halves = len(pair)
+    def _joined(self, pair: tuple[Row, ...]) -> Row:
+        """The row of the net in one, but for its name: it reads merged rows, and has the outputs of the whole pair."""
+        row, halves, read = pair[0], len(pair), self._read(pair[0])
+        inputs = tuple(dict.fromkeys(self.merged[name] for name in read))
+        order = self._in_order(inputs)
+        reads_all = all(sorted(self._read(each)) == sorted(order) for each in pair)
         match row:
-            case Local() | Select() | Concat() if halves == 2:
-                raise SpecError(f"{self.spec.name}: {row.kind} rows in two towers ({row.name}) cannot be merged")
-            case Conv() | Fc():
-                groups = row.groups if both else row.groups * halves
-                if row.groups > 1 and both and (halves == 2 or len(self.spec.inputs_of(row)) > 1):
-                    raise SpecError(f"{self.spec.name}: row {row.name} has groups of both towers, and cannot be merged")
-                whole = _with_outputs(replace(row, groups=groups), _outputs(row) * halves)
-                return replace(whole, name=name, inputs=inputs)
-            case Lrn():
-                return replace(row, name=name, inputs=inputs, groups=row.groups * halves)
-            case Sum() if halves == 2 and len(inputs) != len(self.spec.inputs_of(row)):
-                raise SpecError(f"{self.spec.name}: row {row.name} adds up both towers, and cannot be merged")
-            case _ if halves == 1 and list(self._columns(row)) != sorted(self._columns(row), key=lambda r: r.start):
-                raise SpecError(f"{self.spec.name}: row {row.name} stacks the second tower first, and cannot be merged")
+            case Sum() if self._in_step(pair):
+                return replace(row, inputs=tuple(self.merged[name] for name in read))
+            case Sum():
+                raise self._refusal(row, "adds up what is not in one tower, or not in one order")
+            case Conv() | Fc() if reads_all and row.groups == 1:
+                return replace(_with_outputs(row, _outputs(row) * halves), inputs=inputs)
+            case _ if reads_all and halves == 1 and list(read) == order:
+                return replace(row, inputs=inputs)
+            case _ if halves == 1 and not reads_all:
+                raise self._refusal(row, "is in one tower alone; only equal towers can be merged")
+            case Conv() | Fc() if self._in_step(pair) and len(read) == 1:
+                whole = _with_outputs(row, _outputs(row) * halves)
+                return replace(whole, inputs=inputs, groups=row.groups * halves)
+            case Lrn() if self._in_step(pair) and len(read) == 1:
+                return replace(row, inputs=inputs, groups=row.groups * halves)
+            case _ if self._in_step(pair) and len(read) == 1 and isinstance(row, _MAP_BY_MAP):
+                return replace(row, inputs=inputs)
             case _:
-                return replace(row, name=name, inputs=inputs)
+                raise self._refusal(row, f"reads the towers as no {row.kind} row of one net can")
 
-    def _columns(self, row: Row) -> tuple[range, ...]:
-        """Where in the row's inputs those of each of its sources are, the first tower before the second."""
-        shape, start, found = self.shapes[row.name], 0, {}
-        for name in shape.inputs:
-            width = _width(shape, self.spec.input if name == IMAGE else self.shapes[name].output)
-            found[name] = range(start, start + width)
-            start += width
-        ordered: list[str] = []
-        for name in shape.inputs:
-            pair = {name, self.twin.get(name, name)} & found.keys()
-            ordered += [each for each in sorted(pair, key=lambda each: each not in self.first) if each not in ordered]
-        return tuple(found[name] for name in ordered)
+    def _in_order(self, inputs: Iterable[str]) -> list[str]:
+        """The rows whose outputs the merged rows `inputs` stack, in that order."""
+        return [part for name in inputs for part in self.parts[name]]
+
+    def _in_step(self, pair: tuple[Row, ...]) -> bool:
+        """Whether each row reads its own tower alone, in the same order; a row of no tower, what is in none either."""
+        halves = (None,) if len(pair) == 1 else range(TOWERS)
+        orders = {tuple(self.merged[name] for name in self._read(each)) for each in pair}
+        return len(orders) == 1 and all(
+            self._half(name) == half for each, half in zip(pair, halves, strict=True) for name in self._read(each)
+        )
+
+    def _pieces(self, row: Row) -> tuple[Piece, ...]:
+        order = self._in_order(row.inputs)
+        return tuple(
+            Piece(name, _outputs(self.shapes[name].row), self._columns(self.shapes[name], order))
+            for name in self.parts[row.name]
+        )
+
+    def _columns(self, shape: RowShape, order: Iterable[str]) -> tuple[range, ...]:
+        """Where in the row's inputs those of each of its sources are, in this order of the sources."""
+        read = [self.spec.input if name == IMAGE else self.shapes[name].output for name in shape.inputs]
+        ends = accumulate((_width(shape, each) for each in read), initial=0)
+        found = dict(zip(shape.inputs, (range(start, stop) for start, stop in pairwise(ends)), strict=True))
+        return tuple(found[name] for name in order if name in found)
 
     def _name(self, pair: tuple[Row, ...]) -> str:
         """What the names of a pair have in common, if no row is called so."""
@@ -141,8 +180,20 @@ class _Merger:
         first, second = (row.name for row in pair)
         start = next((i for i, (one, other) in enumerate(zip(first, second, strict=False)) if one != other), len(first))
         common = f"{first[:start]}{first[start + 1 :]}" if first[start + 1 :] == second[start + 1 :] else first[:start]
-        taken = {row.name for row in self.rows} | {row.name for row in self.spec.rows} - {first, second}
+        taken = self.parts.keys() | self.shapes.keys() - {first, second}
         return common if common.isidentifier() and common not in taken else first
+
+    def _check(self, merged: Spec) -> None:
+        """The last safeguard: every row gives, and has weights, as large as its parts laid together."""
+        for shape in measure(merged):
+            parts = [self.shapes[name] for name in self.parts[shape.row.name]]
+            for what in ("output", "weight", "bias"):
+                whole, of_parts = getattr(shape, what), [getattr(part, what) for part in parts]
+                if not _is_laid_of(whole, of_parts):
+                    raise self._refusal(shape.row, f"would have {what} {whole} where its towers have {of_parts}")
+
+    def _refusal(self, row: Row, why: str) -> SpecError:
+        return SpecError(f"{self.spec.name}: row {row.name} {why}")
 
 
 def split(spec: Spec) -> Merged:
@@ -173,24 +224,25 @@ def _halves(spec: Spec, row: Row, read: list[tuple[str, ...]]) -> list[Row]:
     both = tuple(name for names in read for name in names)
     is_split = any(len(names) == TOWERS for names in read)
     match row:
-        case Conv() | Fc() if row.name == spec.classifier.name and row.groups == 1:
+        case Conv() | Fc() if row.groups == 1 and row.name != spec.classifier.name:
+            whole = replace(_with_outputs(row, _outputs(row) // TOWERS), inputs=both)
+            return [replace(whole, name=_half(row, tower)) for tower in range(TOWERS)]
+        case Fc() if row.groups == 1:
             return [replace(row, inputs=both)]
-        case Conv() | Fc() if row.groups % TOWERS == 0 and is_split:
-            half = _with_outputs(replace(row, groups=row.groups // TOWERS), _outputs(row) // TOWERS)
-        case Conv() | Fc() if row.groups == 1:
-            return [
-                replace(_with_outputs(row, _outputs(row) // TOWERS), name=_half(row, i), inputs=both) for i in (0, 1)
-            ]
-        case Lrn() if is_split and row.groups % TOWERS == 0:
-            half = replace(row, groups=row.groups // TOWERS)
-        case Lrn() | Select() | Concat() | Local() if is_split:
-            raise SpecError(f"{spec.name}: row {row.name} reads both towers in a way that none of them can alone")
         case _ if not is_split:
             return [replace(row, inputs=both)]
-        case _:
+        case Sum() if all(len(names) == TOWERS for names in read):
             half = row
-    by_tower = zip(*(names if len(names) == TOWERS else names * TOWERS for names in read), strict=True)
-    return [replace(half, name=_half(row, i), inputs=inputs) for i, inputs in enumerate(by_tower)]
+        case Conv() | Fc() if row.groups % TOWERS == 0 and len(read) == 1:
+            half = replace(_with_outputs(row, _outputs(row) // TOWERS), groups=row.groups // TOWERS)
+        case Lrn() if row.groups % TOWERS == 0 and len(read) == 1:
+            half = replace(row, groups=row.groups // TOWERS)
+        case _ if isinstance(row, _MAP_BY_MAP) and len(read) == 1:
+            half = row
+        case _:
+            raise SpecError(f"{spec.name}: row {row.name} reads both towers in a way that none of them can alone")
+    by_tower = zip(*read, strict=True)
+    return [replace(half, name=_half(row, tower), inputs=inputs) for tower, inputs in enumerate(by_tower)]
 
 
 def _half(row: Row, tower: int) -> str:
@@ -213,6 +265,11 @@ def _outputs(row: Row) -> int:
 def _width(shape: RowShape, read: tuple[int, int, int]) -> int:
     """How many columns of a row's weights one of its inputs takes."""
     return prod(read) if isinstance(shape.row, Fc) else read[0]
+
+
+def _is_laid_of(whole: tuple[int, ...], parts: Sequence[tuple[int, ...]]) -> bool:
+    """Whether arrays of the shapes `parts`, one after another, have the shape `whole`."""
+    return {part[1:] for part in parts} == {whole[1:]} and sum(sum(part[:1]) for part in parts) == sum(whole[:1])
 
 
 def chained(rows: Iterable[Row]) -> tuple[Row, ...]:

@@ -1,5 +1,5 @@
 """Layers with weights. One of several inputs has a bank of weights for each: they are stacked where they differ in
-nothing, or else computed apart and added up.
+nothing and no filter is limited, or else computed apart and added up.
 """
 
 import random
@@ -110,12 +110,16 @@ def _banks(draft: Draft, section: Section, filters: list[_Filter]) -> str:
 
 
 def _can_be_stacked(draft: Draft, section: Section, filters: list[_Filter]) -> bool:
-    """Whether one row that reads all inputs is the same: banks that differ in nothing, nor in how they are trained."""
+    """Whether one row that reads all inputs is the same: banks that differ in nothing, nor in how they are trained.
+
+    Limits are of the filters of one bank: the norm of two laid together is another.
+    """
     inputs = draft.inputs_of(section)
     settings = {(kind, tuple(sorted(map(str, said.items())))) for kind, said, _ in filters}
     return (
         len(settings) == len({draft.shapes[read][1:] for read in inputs}) == 1
         and len(set(_own_parameters(draft, section, len(inputs)))) == 1
+        and not _is_limited(draft, section, len(inputs))
         and not any(connections or said.get("groups", 1) != 1 for _, said, connections in filters)
     )
 
@@ -156,7 +160,14 @@ def _own_parameters(draft: Draft, section: Section, count: int) -> list[tuple[st
     return [tuple(column[i] for column in columns) for i in range(count)]
 
 
-PER_INPUT = ("epsW", "momW", "wc", "wball", "wcNormMin", "wcNormMax")  # lists in the parameter file
+def _is_limited(draft: Draft, section: Section, count: int) -> bool:
+    """Whether the parameter file limits the filters of the layer."""
+    found = draft.parameters.get(section.name)
+    return found is not None and any(any(found.reals(key, count, 0.0)) for key in LIMITS)
+
+
+LIMITS = ("wball", "wcNormMin", "wcNormMax")
+PER_INPUT = ("epsW", "momW", "wc", *LIMITS)  # lists in the parameter file
 
 
 def _note_borrowed(draft: Draft, section: Section) -> None:
