@@ -118,7 +118,7 @@ def convert(
     if calibration and is_quantized(weights.tensors):
         raise InputError(f"{source} is int8 already; convert the float32 weights that it was made from")
     weights, moved_to = _in_order(weights, class_order, form)
-    held, expected = _parts(weights), _logits(weights)
+    held, expected = (*_parts(weights), *weights.left_out), _logits(weights)
     if form in WRITERS:
         WRITERS[form](destination, weights)
     else:

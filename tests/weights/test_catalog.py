@@ -33,6 +33,8 @@ def test_a_file_is_known_by_its_content_not_its_suffix(tmp_path: Path, tiny_weig
         (b"PK\x03\x04 and so on", "not a zip archive, or a damaged one"),
         (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.", "PyTorch before 1.6, save it again"),
         (b"\x80\x02}q\x00", "not a whole pickle"),
+        (b"(dp0\nS'model_state'\n", "not a whole pickle"),
+        (b"}q\x00.", "a pickle, but no checkpoint of cuda-convnet"),
         (b"\x08\x07\x12\x07pytorch", "not a whole ONNX file"),
         (b"\x0a\x07AlexNet", "not a whole Caffe net"),
         (b"\xff" * 40, "not a file of weights"),

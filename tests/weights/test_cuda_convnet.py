@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from alexnet.convert import convert
 from alexnet.errors import WeightsError
 from alexnet.interop.cuda_convnet.config import parse_sections
 from alexnet.interop.cuda_convnet.definition import Definition, define
@@ -102,11 +103,31 @@ def layer_of(name: str, definition: Definition, tensors: Mapping[str, np.ndarray
 def zipped(content: bytes) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("notes.txt", "what stands first tells nothing")
         archive.writestr("data", content)
     return file.getvalue()
 
 
-@pytest.mark.parametrize("packed", [bytes, gzip.compress, zipped], ids=["plain", "gzip", "zip"])
+def by_places(content: bytes) -> bytes:
+    """As before 2012: a list, whose layers read each other by their places in it."""
+    whole = pickle.loads(content)
+    layers = whole["model_state"]["layers"]
+    places = {name: place for place, name in enumerate(layers)}
+    whole["model_state"]["layers"] = [
+        layer | {"name": name, "inputs": [places[read] for read in layer["inputs"]]} for name, layer in layers.items()
+    ]
+    return pickle.dumps(whole, 2)
+
+
+def in_protocol(protocol: int) -> Callable[[bytes], bytes]:
+    return lambda content: pickle.dumps(pickle.loads(content), protocol)
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [bytes, gzip.compress, zipped, by_places, in_protocol(0), in_protocol(1)],
+    ids=["plain", "gzip", "zip", "list", "protocol 0", "protocol 1"],
+)
 def test_a_checkpoint_gives_one_net_with_the_answers_of_its_towers(
     content: tuple[bytes, torch.nn.Module], packed: Callable[[bytes], bytes], tmp_path: Path
 ) -> None:
@@ -127,3 +148,24 @@ def test_a_damaged_checkpoint_is_one_line(content: tuple[bytes, torch.nn.Module]
     with pytest.raises(WeightsError, match=r"91\.1: not a whole pickle") as raised:
         find_weights(path)
     assert "\n" not in str(raised.value)
+
+
+def test_what_is_not_carried_on_is_said_to_be_dropped(content: tuple[bytes, torch.nn.Module], tmp_path: Path) -> None:
+    (tmp_path / "91.1").write_bytes(content[0])
+    done = convert(tmp_path / "91.1", tmp_path / "net.safetensors")
+    assert done.dropped == ("epoch 1", "batch 1", "increments")
+    assert "conv1.weight" in done.mapped
+    assert done.largest_difference == 0
+
+
+def test_a_setting_that_is_not_read_is_one_line(definition: Definition, tmp_path: Path) -> None:
+    net = build(definition.spec, seed=0)
+    tensors = {key: tensor.numpy() for key, tensor in net.state_dict().items()}
+    layers = {name: layer_of(name, definition, tensors) for name in definition.sections}
+    layers["pool1a"]["start"] = 1
+    path = tmp_path / "91.1"
+    path.write_bytes(pickle.dumps({"model_state": {"layers": layers}}, 2))
+    for read in (find_weights, find_header):
+        with pytest.raises(WeightsError) as raised:
+            read(path)
+        assert str(raised.value).startswith(f"{path}: layer pool1a, start: windows that begin elsewhere")

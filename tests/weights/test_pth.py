@@ -115,6 +115,31 @@ def test_what_torch_saves_anew_is_a_file_of_others(tmp_path: Path, torchvisions:
     assert (found.spec, found.recipe) == (torchvisions.spec, None)
 
 
+@pytest.mark.parametrize("name", ["data.pth", "dataset-net.pth", "data"])
+def test_a_file_of_any_name_is_read(tmp_path: Path, torchvisions: Weights, name: str) -> None:
+    """PyTorch calls the folder in its archive after the file; cuda-convnet called the one member of its own so."""
+    torch = pytest.importorskip("torch")
+    save_pth(tmp_path / "net.pth", torchvisions)
+    torch.save(torch.load(tmp_path / "net.pth", weights_only=True), tmp_path / name)
+    assert find_weights(tmp_path / name).spec == torchvisions.spec
+
+
+def test_errors_name_the_path_of_a_file_of_others_once(tmp_path: Path, torchvisions: Weights) -> None:
+    torch = pytest.importorskip("torch")
+    save_pth(tmp_path / "net.pth", torchvisions)
+    state = torch.load(tmp_path / "net.pth", weights_only=True)
+    state["features.0.bias"][0] = float("nan")
+    torch.save(state, path := tmp_path / "nan.pth")
+    with pytest.raises(WeightsError) as caught:
+        find_weights(path)
+    assert str(caught.value).count("nan.pth") == 1
+    del state["features.0.bias"]
+    torch.save(state, path)
+    with pytest.raises(WeightsError) as caught:
+        find_header(path)
+    assert str(caught.value).count("nan.pth") == 1
+
+
 def test_nothing_is_written_where_tensors_are_no_weights(tmp_path: Path, tiny_weights: Weights) -> None:
     spoiled = dict(tiny_weights.tensors) | {"fc4.bias": np.full(6, np.nan, np.float32)}
     with pytest.raises(WeightsError, match=r"NaN or infinity in fc4\.bias"):

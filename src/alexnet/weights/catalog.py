@@ -4,10 +4,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
-from alexnet.errors import WeightsError
+from alexnet.data.zip_index import walk_zip
+from alexnet.errors import InputError, WeightsError
 from alexnet.interop.caffe.model import SUFFIX as CAFFEMODEL_SUFFIX
+from alexnet.interop.cuda_convnet.checkpoint import MEMBER
 from alexnet.weights.caffe import caffe_files, read_caffe_header, read_caffe_weights
 from alexnet.weights.cuda_convnet import CUDA_CONVNET, read_checkpoint_header, read_checkpoint_weights
 from alexnet.weights.files import Header, Weights, read_header, read_weights
@@ -56,8 +60,7 @@ _FILES: Mapping[str, Callable[[Path], Iterable[Path]]] = {"openvino": openvino_f
 SUFFIXES = {"safetensors": ".safetensors", PTH: ".pth", "onnx": ".onnx", "openvino": XML, "caffe": CAFFEMODEL_SUFFIX}
 
 _ZIP = b"PK\x03\x04"
-_NAME_IN_ZIP, _ZIPPED_CHECKPOINT = 30, b"data"  # the first member's name, which is the only one
-_NUM_START = max(COMPRESSED_START, _NAME_IN_ZIP + len(_ZIPPED_CHECKPOINT))
+_MOST_MEMBERS = 1 << 14  # ours, of a zip archive: a .pth has some fifty
 
 # First bytes of files that people call weights. Two are protobuf: field 1 of an ONNX model is a number, of a Caffe
 # net its name.
@@ -65,6 +68,8 @@ _SIGNATURES = {
     _ZIP: PTH,
     b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19": "a .pth file of PyTorch before 1.6, save it again with a newer one",
     b"\x80": CUDA_CONVNET,
+    b"(dp": CUDA_CONVNET,  # a dict in a pickle of protocol 0, which has no signature
+    b"}q": CUDA_CONVNET,  # of protocol 1
     b"\x89HDF": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array",
     b"\x1f\x8b": CUDA_CONVNET,
@@ -141,7 +146,9 @@ def sniff(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            start, size = file.read(_NUM_START), os.fstat(file.fileno()).st_size
+            start, size = file.read(COMPRESSED_START), os.fstat(file.fileno()).st_size
+            if start.startswith(_ZIP) and _has_checkpoint(file):
+                return CUDA_CONVNET
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror})") from None
     if not start:
@@ -150,12 +157,18 @@ def sniff(path: Path) -> str:
         return "safetensors"
     if is_deep_compression(start, size):
         return COMPRESSED
-    if start.startswith(_ZIP) and start[_NAME_IN_ZIP:] == _ZIPPED_CHECKPOINT:
-        return CUDA_CONVNET
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
             return kind
     return "not a file of weights"
+
+
+def _has_checkpoint(archive: BinaryIO) -> bool:
+    """Has a zip archive the member that cuda-convnet wrote? Those of PyTorch are all in a folder."""
+    try:
+        return any(member.name == MEMBER for member in islice(walk_zip(archive, "the archive"), _MOST_MEMBERS))
+    except InputError:  # damaged, which whoever reads it says
+        return False
 
 
 def in_folder(folder: Path) -> Path:

@@ -50,6 +50,7 @@ def read_checkpoint_weights(path: Path) -> Weights:
             classes=_classes(net.spec.num_classes),
             preprocessing=_preprocessing(net.spec),
             tensors=tensors,
+            left_out=trained.left_out,
         )
 
 
@@ -68,9 +69,9 @@ def _read(path: Path) -> Trained:
     try:
         with path.open("rb") as file:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)  # arrays may lie in it: it closes with them
-        return trained_net(read_checkpoint(content), name=path.stem, source=f"cuda-convnet checkpoint {path.name}")
     except ValueError as error:  # an empty file cannot be mapped
         raise WeightsError(f"no checkpoint ({error})") from None
+    return trained_net(read_checkpoint(content), name=path.stem, source=f"cuda-convnet checkpoint {path.name}")
 
 
 def _renamed(key: str, names: Mapping[str, str]) -> str:

@@ -43,7 +43,8 @@ class Weights:
 
     `tensors`: key to float32 array; of a file, read when it is asked for. `recipe`: plain JSON of the run, if known.
     `errors`: measured, each {data, split, views, top1_error, top5_error}. `probe`: what `make_probe` gives, to know a
-    good copy by. `licence`: where somebody has published them under one.
+    good copy by. `licence`: where somebody has published them under one. `left_out`: what else stood in the file that
+    they were read from, for people.
 
     Raises:
         WeightsError: the classes are not the net's.
@@ -57,6 +58,7 @@ class Weights:
     errors: tuple[Mapping[str, Any], ...] = ()
     probe: Mapping[str, Any] | None = None
     licence: str | None = None
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if [info.index for info in self.classes] != list(range(self.spec.num_classes)):

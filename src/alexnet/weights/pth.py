@@ -71,12 +71,12 @@ def read_pth(path: Path) -> Weights:
     """
     with named_in_errors(path):
         file = MappedFile(path)
-        if (own := _read(file)) is None:
-            return read_foreign(path, PTH)
-        with path.open("rb") as opened:
-            check_sums(opened, file.content)
-        tensors = checked_tensors(file, own.spec, own.tensors)
-        return read_metadata(own.stored, tensors, _mean_image(own))
+        if (own := _read(file)) is not None:
+            with path.open("rb") as opened:
+                check_sums(opened, file.content)
+            tensors = checked_tensors(file, own.spec, own.tensors)
+            return read_metadata(own.stored, tensors, _mean_image(own))
+    return read_foreign(path, PTH)
 
 
 def read_pth_header(path: Path) -> Header:
@@ -86,10 +86,10 @@ def read_pth_header(path: Path) -> Header:
         WeightsError: as `read_pth`, but for numbers, which it does not look at.
     """
     with named_in_errors(path):
-        if (own := _read(MappedFile(path))) is None:
-            return read_foreign_header(path, PTH)
-        check_shapes(own.spec, {key: tensor.shape for key, tensor in own.tensors.items()})
-        return header_of(own.stored)
+        if (own := _read(MappedFile(path))) is not None:
+            check_shapes(own.spec, {key: tensor.shape for key, tensor in own.tensors.items()})
+            return header_of(own.stored)
+    return read_foreign_header(path, PTH)
 
 
 def _read(file: MappedFile) -> _Own | None:

@@ -21,7 +21,7 @@ WEIGHTS = np.arange(12, dtype=np.float32).reshape(4, 3)
 def stored(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
     """A checkpoint as Python 2 would have pickled it, its options an object of the module `options`."""
 
-    def stored(as_list: bool = False, **more: object) -> bytes:
+    def stored(as_list: bool = False, protocol: int = 2, **more: object) -> bytes:
         module = types.ModuleType("options")
         parser = type("OptionsParser", (), {"__module__": "options"})
         module.OptionsParser = parser  # type: ignore[attr-defined]
@@ -38,7 +38,7 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> Callable[..., bytes]:
             "train_outputs": [({"logprob": [1.5, 0.5]}, 128)],
             **more,
         }
-        return pickle.dumps({"model_state": state, "op": op}, protocol=2)
+        return pickle.dumps({"model_state": state, "op": op}, protocol)
 
     return stored
 
@@ -57,6 +57,60 @@ def test_every_kind_of_file_is_read(stored, as_list: bool, packed: Callable[[byt
     assert (found.epoch, found.batch) == (91, 1)
     assert list(found.layers) == ["data", "fc"]
     assert np.array_equal(found.layers["fc"]["weights"][0], WEIGHTS)
+
+
+@pytest.mark.parametrize("protocol", range(5))
+def test_every_protocol_is_read(stored, protocol: int) -> None:
+    found = read_checkpoint(stored(protocol=protocol))
+    assert found.epoch == 91
+    assert np.array_equal(found.layers["fc"]["weights"][0], WEIGHTS)
+
+
+def pickled(layers: object) -> bytes:
+    return pickle.dumps({"model_state": {"layers": layers}}, 2)
+
+
+def test_layers_of_a_list_may_read_each_other_by_their_places() -> None:
+    layers = [
+        {"name": "data", "inputs": []},
+        {"name": "conv", "inputs": [0]},
+        {"name": "sum", "inputs": (1, 0, "data")},
+        {"name": "odd", "inputs": [4, -1, True, 0.0]},
+    ]
+    found = read_checkpoint(pickled(layers)).layers
+    assert {name: layer["inputs"] for name, layer in found.items()} == {
+        "data": [],
+        "conv": ["data"],
+        "sum": ["conv", "data", "data"],
+        "odd": [4, -1, True, 0.0],  # which are no places: no layer is called so
+    }
+    by_name = read_checkpoint(pickled({layer["name"]: layer for layer in layers})).layers
+    assert by_name["conv"]["inputs"] == [0]  # in a dict there are none
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([{"name": "fc"}, {"name": "fc"}], "two layers are called fc"),
+        ([{"name": "fc"}, 3], "no layers"),
+        ([{"name": ["fc"]}], "no layers"),
+        ([{"type": "fc"}], "no layers"),
+        ({"two\nlines": {}}, "no layers"),
+        ([{"name": "x" * 300}], "no layers"),
+        ([{"name": str(number)} for number in range(513)], "a checkpoint of 513 layers; a net may have 512"),
+    ],
+)
+def test_layers_that_are_none_are_refused(layers: object, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        read_checkpoint(pickled(layers))
+
+
+def test_the_member_of_an_archive_may_stand_anywhere(stored) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("notes.txt", "the net of March")
+        archive.writestr("data", stored())
+    assert read_checkpoint(file.getvalue()).epoch == 91
 
 
 def test_an_old_style_object_stays_shut() -> None:

@@ -1,8 +1,8 @@
 """cuda-convnet's checkpoints: what its pickles hold of a net's layers, and where a run stood. Nothing in them is run.
 
 A file is a pickle, plain, gzipped, or as the member `data` of a zip archive: a dict of `model_state` and `op`. The
-layers are a dict by name or, before 2012, a list. `op` holds objects of cuda-convnet's own module `options`; they stay
-shut.
+layers are a dict by name or, before 2012, a list, in which they may know each other by their places. `op` holds objects
+of cuda-convnet's own module `options`; they stay shut.
 
 Source: 2012 release, layer.py, initw.py and shownet.py; cuda-convnet, gpumodel.py and util.py. No checkpoint of the
 2012 release is public, so that no real one has been read.
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alexnet.arch.spec import MOST_ROWS
 from alexnet.data.pickles import MAX_INSTRUCTIONS
 from alexnet.data.pickles.arrays import Call, find_call
 from alexnet.data.pickles.instructions import ACTIONS, READS, Read
@@ -29,16 +30,20 @@ from alexnet.errors import InputError
 Array = NDArray[np.float32]
 
 _OPTIONS = "options"  # the module whose classes stay shut
-_GZIP, _ZIP, _MEMBER = b"\x1f\x8b", b"PK\x03\x04", "data"
+MEMBER = "data"  # of a zip archive; PyTorch's have none of this name outside of a folder
+
+_GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MOST_BYTES = 4 << 30  # ours: twice the largest released net with its increments
 _MOST_RATIO = 100  # ours: numbers that were trained halve at best; increments that are all zero hardly count
 _CHUNK = 1 << 20
-_ARRAYS = ("weights", "weightsInc")
+_LONGEST_NAME = 256  # ours, of a layer: in the released files none has twenty characters
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """layers: their settings and arrays by name, as in the pickle. epoch: from 1; batch: the data batch after it."""
+    """layers: their settings and arrays by name, as in the pickle, at most `MOST_ROWS`; what they read, by name too.
+    epoch: from 1; batch: the data batch after it.
+    """
 
     layers: Mapping[str, Mapping[str, Any]]
     epoch: int
@@ -66,13 +71,33 @@ def read_checkpoint(content: bytes | mmap.mmap) -> Checkpoint:
     return Checkpoint(layers=layers, epoch=epoch, batch=batch)
 
 
-def _layers(stored: Any) -> dict[str, Mapping[str, Any]] | None:
+def _layers(stored: Any) -> Mapping[str, Mapping[str, Any]] | None:
     """By name, whichever way they are kept; None if they are no layers."""
-    if isinstance(stored, list):
-        stored = {layer.get("name"): layer for layer in stored if isinstance(layer, dict)}
-    if not isinstance(stored, dict) or not all(type(name) is str and isinstance(stored[name], dict) for name in stored):
+    if not isinstance(stored, dict | list):
         return None
-    return stored
+    if len(stored) > MOST_ROWS:
+        raise InputError(f"a checkpoint of {len(stored):,} layers; a net may have {MOST_ROWS}")
+    layers = stored if isinstance(stored, list) else list(stored.values())
+    if not all(isinstance(layer, dict) for layer in layers):
+        return None
+    names = [layer.get("name") for layer in layers] if isinstance(stored, list) else list(stored)
+    if not all(type(name) is str and name.isprintable() and len(name) <= _LONGEST_NAME for name in names):
+        return None
+    return _by_name(names, layers) if isinstance(stored, list) else stored
+
+
+def _by_name(names: list[str], layers: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Those of a list, which may read each other by their places in it."""
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"two layers are called {twice[0]}")
+    named = {}
+    for name, layer in zip(names, layers, strict=True):
+        reads = layer.get("inputs")
+        if isinstance(reads, list | tuple) and len(reads) <= MOST_ROWS:
+            inputs = [names[read] if type(read) is int and 0 <= read < len(names) else read for read in reads]
+            layer = {**layer, "inputs": inputs}
+        named[name] = layer
+    return named
 
 
 def _unpacked(content: bytes | mmap.mmap) -> bytes | mmap.mmap:
@@ -82,10 +107,10 @@ def _unpacked(content: bytes | mmap.mmap) -> bytes | mmap.mmap:
             with gzip.open(io.BytesIO(content)) as file:
                 return _limited(file, len(content))
         if start == _ZIP:
-            with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(_MEMBER) as member:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(MEMBER) as member:
                 return _limited(member, len(content))
     except KeyError:
-        raise InputError(f"a zip archive without the member {_MEMBER!r} of a cuda-convnet checkpoint") from None
+        raise InputError(f"a zip archive without the member {MEMBER!r} of a cuda-convnet checkpoint") from None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise InputError(f"damaged ({error}); copy it again") from None
     return content
@@ -143,12 +168,13 @@ def _named(module: Any, name: Any) -> Any:
     """A class that stays shut, or one of the few calls that arrays need."""
     if type(module) is str and module.split(".")[0] == _OPTIONS:
         return Shut
-    if (module, name) == ("copy_reg", "_reconstructor"):
-        return _RECONSTRUCTED
-    return find_call(module, name)
+    inert = _INERT.get((module, name)) if type(module) is type(name) is str else None
+    return inert or find_call(module, name)
 
 
-_RECONSTRUCTED = object()  # how Python 2 spells an object of a new-style class
+# How Python 2 spells an object of a new-style class: a call, and the class below all others, which the call is told.
+_RECONSTRUCTED, _OBJECT = object(), object()
+_INERT = {("copy_reg", "_reconstructor"): _RECONSTRUCTED, ("__builtin__", "object"): _OBJECT}
 
 
 def _shut(of: Any) -> Shut:

@@ -39,7 +39,7 @@ class Value(NamedTuple):
 @dataclass(frozen=True)
 class Section:
     """A layer: its name, and its values by key in lower case. Whatever is read from it is checked, and where it fails
-    the error names file, line, layer and key.
+    the error names file, line, layer and key. A layer of a checkpoint has no file and no line: "" and 0.
     """
 
     file: str
@@ -95,7 +95,8 @@ class Section:
         """Say what is wrong with this layer, or with one of its keys."""
         value = self.values.get(key.lower()) if key else None
         line = value.line if value else self.line
-        raise InputError(f"{self.file}, line {line}, layer {self.name}{f', {key}' if key else ''}: {why}")
+        where = (self.file, f"line {line}" if line else "", f"layer {self.name}", key)
+        raise InputError(f"{', '.join(filter(None, where))}: {why}")
 
     def _one(self, key: str, default: Item | None, convert: Callable[[str], Item]) -> Item:
         if default is not None and key not in self:

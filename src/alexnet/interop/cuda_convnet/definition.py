@@ -32,8 +32,7 @@ LOSSES: Mapping[str, LossName] = {
 class Definition:
     """A net as it was written. banks: of every row with weights, by the row's name, in the order of its inputs.
 
-    sections: the layers as they stand in the file; layers: the row that stands for each; towers: by row, the index of
-    the GPU that it was meant for. cost, loss: the cost layer's name and kind.
+    sections: the layers as they stand in the file. cost, loss: the cost layer's name and kind.
     borrowed: what begins as in another net. trees: layers of type treefc, whose weights are sums along a tree of the
     classes that `batches.meta` has; at test they are fc rows.
     """
@@ -41,8 +40,6 @@ class Definition:
     spec: Spec
     banks: Mapping[str, tuple[Bank, ...]]
     sections: Mapping[str, Section]
-    layers: Mapping[str, str]
-    towers: Mapping[str, int]
     cost: str
     loss: LossName
     borrowed: tuple[Borrowed, ...]
@@ -109,12 +106,7 @@ def _add_layer(draft: Draft, section: Section, kind: str) -> None:
     if set(section.items("inputs")) & draft.labels:
         _add_difference(draft, section, kind)
         return
-    first = len(draft.rows)
-    output = LAYERS[kind](draft, section)
-    output = _with_neuron(draft, section, output)
-    draft.outputs[section.name] = output
-    if "gpu" in section:
-        draft.towers.update({row.name: section.whole("gpu", least=0) for row in draft.rows[first:]})
+    draft.outputs[section.name] = _with_neuron(draft, section, LAYERS[kind](draft, section))
 
 
 def _add_difference(draft: Draft, section: Section, kind: str) -> None:
@@ -131,7 +123,7 @@ def _add_difference(draft: Draft, section: Section, kind: str) -> None:
 
 def _with_neuron(draft: Draft, section: Section, read: str) -> str:
     neuron = section.text("neuron", "ident").strip()
-    if neuron == "ident" or section.text("type") == "neuron":
+    if neuron in ("", "ident") or section.text("type") == "neuron":
         return read
     if neuron not in NEURONS:
         section.refuse(f"{neuron!r} is in no released file; known: ident, {', '.join(NEURONS)}", "neuron")
@@ -167,8 +159,6 @@ def _finish(draft: Draft, source: str, sections: Mapping[str, Section]) -> Defin
         spec=spec,
         banks=draft.banks,
         sections=sections,
-        layers={layer: row for layer, row in draft.outputs.items() if row in spec},
-        towers=draft.towers,
         cost=draft.cost.name,
         loss=loss,
         borrowed=tuple(draft.borrowed),

@@ -42,7 +42,6 @@ class Draft:
     outputs: dict[str, str] = field(default_factory=dict)  # the row that stands for a layer, by layer
     labels: set[str] = field(default_factory=set)  # data layers, and what is computed from them
     banks: dict[str, tuple[Bank, ...]] = field(default_factory=dict)
-    towers: dict[str, int] = field(default_factory=dict)
     borrowed: list[Borrowed] = field(default_factory=list)
     trees: list[str] = field(default_factory=list)
     cost: Section | None = None

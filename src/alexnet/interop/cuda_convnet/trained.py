@@ -1,195 +1,231 @@
 """The layers of a checkpoint become a definition and tensors: no other file is needed.
 
-What the definition file said stands in the layers too, some of it changed: padding negated, filters counted over all
-groups, a norm's scale divided by its window. Source: 2012 release, layer.py.
+What the definition file and the parameter file said stands in the layers too, some of it changed: padding negated,
+filters counted over all groups, a norm's scale divided by its window. It is put back, so that what reads the files
+reads checkpoints. Source: 2012 release, layer.py.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
-from math import isqrt
+from math import isqrt, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alexnet.arch.rows import Conv, Fc, Local, Row
-from alexnet.arch.shapes import measure
+from alexnet.arch.shapes import RowShape, measure
+from alexnet.arch.spec import MOST_ROWS
 from alexnet.errors import InputError
 from alexnet.interop.cuda_convnet.checkpoint import Checkpoint
 from alexnet.interop.cuda_convnet.config import Section, Value
 from alexnet.interop.cuda_convnet.definition import Definition, define
+from alexnet.interop.cuda_convnet.draft import Bank
 
 Array = NDArray[np.float32]
 Layer = Mapping[str, Any]
+Sections = Mapping[str, Section]
 
-WEIGHTS, INCREMENTS = ("weights", "biases"), ("weightsInc", "biasesInc")
-
-_PLAIN = (
-    "type", "inputs", "channels", "filterSize", "groups", "stride", "filterChannels", "randSparse", "sharedBiases",
-    "outputs", "keep", "enable", "pool", "sizeX", "size", "pow", "minDiv", "stdev", "coeffs", "dataIdx", "gpu",
+# Keys that were in the definition file: all but those of functions, which have been run.
+_DEFINED = (
+    "type", "inputs", "channels", "filters", "filterSize", "groups", "stride", "padding", "filterChannels",
+    "randSparse", "sharedBiases", "weightSource", "initW", "initB", "outputs", "keep", "pool", "sizeX", "start",
+    "outputsX", "size", "blocked", "stdev", "coeffs", "dataIdx", "neuron",
 )  # fmt: skip
+# Those of the parameter file that answers depend on.
+_PARAMETERS = ("scale", "pow", "minDiv", "doMax", "enable")
+
+_FILTERED, _WEIGHTED = ("conv", "local"), ("conv", "local", "fc", "treefc")
+_WINDOW_SIDES = {"cmrnorm": 1, "rnorm": 2, "cnorm": 2}  # along which a norm's window has its size
+_WEIGHT_STD = 0.01  # ours, where a layer has none: its weights are known
+_LONGEST_WORD, _LONGEST_NUMBER = 256, 64  # ours: characters, bits
+
+_LEFT_OUT = {"weightsInc": "increments", "epsW": "rates"}  # what layers have that weights do not
+
+_OUTPUTS: Mapping[type[Row], int] = {Conv: 0, Fc: 0, Local: 1}  # the axis of a weight as torch lays it out
 
 
 class Trained(NamedTuple):
-    """A net and its numbers by row: `conv1.weight`, `conv1.bias`. increments: what the last update added, likewise."""
+    """A net and its numbers by row: `conv1.weight`, `conv1.bias`. left_out: what else the checkpoint tells of its run,
+    for people.
+    """
 
     definition: Definition
     tensors: dict[str, Array]
-    increments: dict[str, Array]
+    left_out: tuple[str, ...]
 
 
 def trained_net(checkpoint: Checkpoint, *, name: str, source: str) -> Trained:
     """The net in a checkpoint.
 
     Raises:
-        InputError: layers that are missing, do not fit together, or have other arrays than they say.
+        InputError: layers that are missing, do not fit together, have a setting that is not read, or other arrays than
+            they say; names layer and key.
+        SpecError: layers that do not fit together.
     """
-    layers = _in_order(checkpoint.layers)
-    sections = {each: _section(each, layer, source) for each, layer in layers.items()}
+    layers = checkpoint.layers
+    sections = _in_order({each: _as_defined(each, layer) for each, layer in layers.items()})
     definition = define(
-        sections, {}, name=name, source=source, input_size=_input_size(layers), connections=_connections(layers)
+        sections,
+        {each: _as_parameters(section, layers[each]) for each, section in sections.items()},
+        name=name,
+        source=source,
+        input_size=_input_size(sections),
+        connections=_connections(sections, layers),
     )
-    tensors = _tensors(definition, layers, WEIGHTS)
-    has_increments = all(INCREMENTS[0] in layers[bank.layer] for banks in definition.banks.values() for bank in banks)
-    return Trained(definition, tensors, _tensors(definition, layers, INCREMENTS) if has_increments else {})
+    return Trained(definition, _tensors(definition, layers), _left_out(checkpoint))
 
 
-def _in_order(layers: Mapping[str, Layer]) -> dict[str, Layer]:
-    """Layers after those that they read; in a dict of Python 2 they are in none."""
-    inputs = {name: _names(layer.get("inputs", [])) for name, layer in layers.items()}
-    if missing := sorted({each for names in inputs.values() for each in names} - layers.keys()):
-        raise InputError(f"a layer reads {', '.join(missing)}, which the checkpoint has not")
-    try:
-        order = TopologicalSorter({name: inputs[name] for name in sorted(layers)}).static_order()
-        return {name: layers[name] for name in order}
-    except CycleError:
-        raise InputError("layers that read each other in a circle") from None
-
-
-def _names(value: Any) -> list[str]:
-    if not isinstance(value, list | tuple) or not all(type(name) is str for name in value):
-        raise InputError("a layer whose inputs are no names")
-    return list(value)
-
-
-def _section(name: str, layer: Layer, file: str) -> Section:
-    """The layer as a definition file would have it."""
-    values = {key: layer[key] for key in _PLAIN if key in layer}
-    section = Section(file, name, 0, {key.lower(): Value(_text(value), 0) for key, value in values.items()})
-    kind, groups = section.text("type", ""), section.items("groups") or ("1",)
-
-    def put(key: str, value: Any) -> None:
-        section.values[key.lower()] = Value(_text(value), 0)
-
-    if "padding" in layer:
-        put("padding", [-item for item in _numbers(layer["padding"])])
-    if kind in ("conv", "local") and "filters" in layer:
-        totals = _numbers(layer["filters"])
-        put("filters", [int(total) // max(1, int(group)) for total, group in zip(totals, groups, strict=False)])
-    if kind in ("conv", "local", "fc", "treefc"):
-        put("initW", [0.01] * max(1, len(_names(layer.get("inputs", [])))))
-    if "scale" in layer:
-        window = int(section.real("size", 1.0))
-        put("scale", float(layer["scale"]) * (window if kind == "cmrnorm" else window**2))
+def _as_defined(name: str, layer: Layer) -> Section:
+    """The layer as its definition file had it."""
     neuron = layer.get("neuron")
-    if neuron:
-        put("neuron", neuron.get("type", "") if isinstance(neuron, dict) else neuron)
+    neuron = neuron.get("type") if isinstance(neuron, dict) else neuron  # a dict where it is a layer of its own
+    section = _section(name, {**layer, "neuron": neuron}, _DEFINED)
+    kind, count = section.text("type"), len(section.items("inputs"))
+    if kind in _FILTERED:
+        totals, groups = section.wholes("filters", count), section.wholes("groups", count, 1, least=1)
+        if any(total % by for total, by in zip(totals, groups, strict=True)):
+            section.refuse(
+                f"{section.text('filters')} are not equally many in {section.text('groups')} groups", "filters"
+            )
+        _put(section, "filters", [total // by for total, by in zip(totals, groups, strict=True)])
+        _put(section, "padding", [-start for start in section.wholes("padding", count, 0)])
+    if kind in _WEIGHTED and "initW" not in section:
+        _put(section, "initW", [_WEIGHT_STD] * count)
     return section
 
 
-def _numbers(value: Any) -> list[float]:
+def _as_parameters(defined: Section, layer: Layer) -> Section:
+    """The layer as its parameter file had it."""
+    section = _section(defined.name, layer, _PARAMETERS)
+    if sides := _WINDOW_SIDES.get(defined.text("type")):
+        scale = section.real("scale") * defined.whole("size", least=1) ** sides
+        _put(section, "scale", f"{scale:.12g}")  # the last digits are what the division has rounded
+    return section
+
+
+def _section(name: str, layer: Layer, keys: Iterable[str]) -> Section:
+    section = Section("", name, 0)
+    for key in keys:
+        if layer.get(key) is not None:
+            _put(section, key, layer[key])
+    return section
+
+
+def _put(section: Section, key: str, value: Any) -> None:
+    """A value, or a list of some, as text."""
     items = value if isinstance(value, list | tuple) else [value]
-    if not all(isinstance(item, int | float | np.number) for item in items):
-        raise InputError("a layer whose settings are no numbers")
-    return list(items)
+    if len(items) > MOST_ROWS or not all(map(_is_plain, items)):
+        section.refuse("is neither a number nor a word, nor a list of such", key)
+    texts = (str(int(item) if isinstance(item, bool | np.bool_) else item) for item in items)
+    section.values[key.lower()] = Value(",".join(texts), 0)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(map(_text, value))
-    return str(int(value)) if isinstance(value, bool | np.bool_) else str(value)
+def _is_plain(value: Any) -> bool:
+    if type(value) is str:
+        return len(value) <= _LONGEST_WORD and value.isprintable()
+    if type(value) is int:
+        return value.bit_length() <= _LONGEST_NUMBER
+    return isinstance(value, bool | float | np.number | np.bool_)
 
 
-def _input_size(layers: Mapping[str, Layer]) -> int | None:
+def _in_order(sections: Sections) -> dict[str, Section]:
+    """Layers after those that they read; in a dict of Python 2 they are in none."""
+    inputs = {name: [read for read in sections[name].items("inputs") if read] for name in sorted(sections)}
+    for name, reads in inputs.items():
+        if missing := [read for read in reads if read not in sections]:
+            sections[name].refuse(f"reads {missing[0]}, which the checkpoint has not", "inputs")
+    try:
+        return {name: sections[name] for name in TopologicalSorter(inputs).static_order()}
+    except CycleError as error:
+        _, circle = error.args
+        raise InputError(f"layers that read each other in a circle: {', '.join(circle[:4])}") from None
+
+
+def _input_size(sections: Sections) -> int | None:
     """The side of the images, from the size of the data layer that gives them."""
-    for layer in layers.values():
-        outputs = layer.get("outputs")
-        if layer.get("type") == "data" and layer.get("dataIdx") == 0 and type(outputs) is int and outputs >= 3:
-            return isqrt(outputs // 3)
+    for section in sections.values():
+        if section.text("type") == "data" and "outputs" in section and section.whole("dataIdx") == 0:
+            outputs = section.whole("outputs", least=3)
+            side = isqrt(outputs // 3)
+            if 3 * side**2 != outputs:
+                section.refuse(f"{outputs} values are no square image of three colours", "outputs")
+            return side
     return None
 
 
-def _connections(layers: Mapping[str, Layer]) -> dict[tuple[str, int], tuple[int, ...]]:
+def _connections(sections: Sections, layers: Mapping[str, Layer]) -> dict[tuple[str, int], tuple[int, ...]]:
     """The channels that sparse groups read, by layer and input."""
     return {
-        (name, index): tuple(int(channel) for channel in np.asarray(each).ravel())
-        for name, layer in layers.items()
-        if isinstance(layer.get("filterConns"), list) and any(_numbers(layer.get("randSparse", 0)))
-        for index, each in enumerate(layer["filterConns"])
-        if each is not None
+        (name, place): _channels(section, layers[name], place)
+        for name, section in sections.items()
+        if section.text("type") in _FILTERED
+        for place, is_sparse in enumerate(section.flags("randSparse", len(section.items("inputs"))))
+        if is_sparse
     }
 
 
-def _tensors(definition: Definition, layers: Mapping[str, Layer], names: tuple[str, str]) -> dict[str, Array]:
+def _channels(section: Section, layer: Layer, place: int) -> tuple[int, ...]:
+    found = _item(layer.get("filterConns"), place)
+    channels = found.ravel().tolist() if isinstance(found, np.ndarray) else found
+    if not isinstance(channels, list) or not all(isinstance(channel, int | np.integer) for channel in channels):
+        section.refuse(f"no list of channels for {section.items('inputs')[place]}", "filterConns")
+    return tuple(map(int, channels))
+
+
+def _tensors(definition: Definition, layers: Mapping[str, Layer]) -> dict[str, Array]:
     """The arrays of each row as torch lays them out."""
     found: dict[str, Array] = {}
-    of_weights, of_biases = names
     for shape in measure(definition.spec):
         row = shape.row.name
         if row not in definition.banks:
             continue
         banks = definition.banks[row]
-        layer = layers[banks[0].layer]
-        turn = _TURNS[type(shape.row)]
-        parts = [turn(_array(layer, of_weights, bank.place, bank.layer), shape.weight) for bank in banks]
-        found[f"{row}.weight"] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        section, layer = definition.sections[banks[0].layer], layers[banks[0].layer]
+        outputs = _OUTPUTS[type(shape.row)]
+        shares = _shares(shape, banks, outputs)
+        parts = [_weight(section, layer, bank.place, wanted, outputs) for bank, wanted in shares]
+        found[f"{row}.weight"] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=outputs + 1)
         if shape.bias:
-            found[f"{row}.bias"] = _array(layer, of_biases, None, banks[0].layer).reshape(-1)
-        for part, wanted in (("weight", shape.weight), ("bias", shape.bias)):
-            if not wanted:
-                continue
-            key = f"{row}.{part}"
-            if found[key].size != np.prod(wanted):
-                raise InputError(f"layer {banks[0].layer} has {part} of {found[key].shape} where {wanted} belongs")
-            found[key] = found[key].reshape(wanted)
+            found[f"{row}.bias"] = _bias(section, layer, shape.bias)
     return found
 
 
-def _array(layer: Layer, name: str, index: int | None, of: str) -> Array:
-    value = layer.get(name)
-    if index is not None:
-        value = value[index] if isinstance(value, list) and index < len(value) else None
+def _shares(shape: RowShape, banks: tuple[Bank, ...], outputs: int) -> Iterator[tuple[Bank, tuple[int, ...]]]:
+    """Each bank with the shape of its part of the row's weights: they differ in the number of inputs."""
+    for bank in banks:
+        inputs = (bank.inputs,) if len(banks) > 1 else shape.weight[outputs + 1 : outputs + 2]  # of a group, a part
+        yield bank, (*shape.weight[: outputs + 1], *inputs, *shape.weight[outputs + 2 :])
+
+
+def _weight(section: Section, layer: Layer, place: int, wanted: tuple[int, ...], outputs: int) -> Array:
+    """The weights for one input. In 2012 the outputs, here the axis of this number, came last, and all else was one."""
+    others = wanted[:outputs] + wanted[outputs + 1 :]
+    stored = _array(section, "weights", _item(layer.get("weights"), place), [(prod(others), wanted[outputs])], place)
+    return np.moveaxis(stored.reshape(*others, wanted[outputs]), -1, outputs)
+
+
+def _bias(section: Section, layer: Layer, wanted: tuple[int, ...]) -> Array:
+    count = prod(wanted)
+    return _array(section, "biases", layer.get("biases"), [(count, 1), (1, count)]).reshape(wanted)
+
+
+def _array(section: Section, key: str, value: Any, shapes: list[tuple[int, int]], place: int | None = None) -> Array:
+    of = "" if place is None else f" for {section.items('inputs')[place]}"
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
-        raise InputError(f"layer {of} has no {name} of numbers")
+        section.refuse(f"no array of numbers{of}", key)
+    if value.shape not in shapes:
+        found, *wanted = (" x ".join(map(str, shape)) or "one number" for shape in (value.shape, *shapes))
+        section.refuse(f"{found}{of}, where {' or '.join(wanted)} belong", key)
     return value
 
 
-def _turned_conv(array: Array, shape: tuple[int, ...]) -> Array:
-    """(C k k, F) to (F, C, k, k)."""
-    size = shape[-1]
-    return _reshaped(array, (-1, size, size, array.shape[-1])).transpose(3, 0, 1, 2)
+def _item(values: Any, place: int) -> Any:
+    """None where there is none."""
+    return values[place] if isinstance(values, list | tuple) and place < len(values) else None
 
 
-def _turned_local(array: Array, shape: tuple[int, ...]) -> Array:
-    """(positions C k k, F) to (positions, F, C, k, k)."""
-    positions, size = shape[0], shape[-1]
-    return _reshaped(array, (positions, -1, size, size, array.shape[-1])).transpose(0, 4, 1, 2, 3)
-
-
-def _turned_fc(array: Array, _: tuple[int, ...]) -> Array:
-    """(in, out) to (out, in)."""
-    return array.T
-
-
-def _reshaped(array: Array, shape: tuple[int, ...]) -> Array:
-    try:
-        return array.reshape(shape)
-    except ValueError:
-        raise InputError(f"weights of {array.shape} are no filters of {shape[-2]} pixels") from None
-
-
-_TURNS: Mapping[type[Row], Callable[[Array, tuple[int, ...]], Array]] = {
-    Conv: _turned_conv,
-    Fc: _turned_fc,
-    Local: _turned_local,
-}
+def _left_out(checkpoint: Checkpoint) -> tuple[str, ...]:
+    layers = checkpoint.layers.values()
+    of_layers = (what for key, what in _LEFT_OUT.items() if any(key in layer for layer in layers))
+    return (f"epoch {checkpoint.epoch}", f"batch {checkpoint.batch}", *of_layers)
