@@ -36,7 +36,7 @@ _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _MOST_BYTES = 4 << 30  # ours: twice the largest released net with its increments
 _MOST_RATIO = 100  # ours: numbers that were trained halve at best; increments that are all zero hardly count
 _CHUNK = 1 << 20
-_LONGEST_NAME = 256  # ours, of a layer: in the released files none has twenty characters
+_LONGEST_NAME = 256  # ours, of a layer, in characters
 
 
 @dataclass(frozen=True, kw_only=True)
