@@ -92,6 +92,8 @@ epsW=0.1,0.1
 momW=0.9,0.9
 wball=0.005,0.005
 {RATES}
+[cost]
+coeff=1
 """
 
 

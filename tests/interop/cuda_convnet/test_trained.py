@@ -131,7 +131,7 @@ inputs=labels,probs
 SPELLED = {
     key.lower(): key for key in ("filterSize", "sizeX", "dataIdx", "randSparse", "filterChannels", "initW", "initB")
 }
-NORMS = "[norm1]\nscale=0.001\npow=0.75\nminDiv=2\n"
+NORMS = "[norm1]\nscale=0.001\npow=0.75\nminDiv=2\n[drop]\nenable=1\n"
 
 
 @pytest.fixture
@@ -173,6 +173,8 @@ def checkpoint_of(definition: Definition, tensors: Mapping[str, np.ndarray]) -> 
             layer["filters"] = [int(item) * by for item, by in zip(section.items("filters"), groups, strict=True)]
         if kind == "pool":
             layer["pool"] = section.text("pool")
+        if kind == "hs":
+            layer["enable"] = True
         if kind == "cmrnorm":
             layer |= {"scale": 0.001 / 5, "pow": 0.75, "minDiv": 2.0}
         if kind == "rnorm":

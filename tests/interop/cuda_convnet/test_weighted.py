@@ -48,6 +48,7 @@ def written(**of_layers: str) -> tuple[Definition, str]:
         f"[{layer}]\nepsW={rates}\nmomW={rates}\nepsB=0.002\nmomB=0.9\n{of_layers.get(layer, '')}\n"
         for layer, rates in {"one": "0.1", "two": "0.1", "both": "0.1,0.1", "fc": "0.1,0.1"}.items()
     )
+    parameters += "[cost]\ncoeff=1\n"
     sections = parse_sections(LAYERS, "layers.cfg"), parse_sections(parameters, "params.cfg")
     return define(*sections, name="net", source="test", input_size=8), parameters
 
