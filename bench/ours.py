@@ -9,6 +9,7 @@ from alexnet.data.loader import Batch
 from alexnet.nn import InputLayer, Net
 from alexnet.preprocess import Preprocessing
 from alexnet.recipes import KRIZHEVSKY_145
+from alexnet.train.layouts import WholeNet
 from alexnet.train.loop import Trainer
 
 NET, MEAN = "krizhevsky-145", (123.0, 117.0, 104.0)
@@ -21,7 +22,7 @@ def trainer_of(
     """A net at the first step of a long run."""
     recipe = replace(KRIZHEVSKY_145, batch_size=batch_size)
     inputs = InputLayer(Preprocessing(mean=MEAN))
-    return Trainer(net, recipe, inputs, device=device, dtype=dtype, seed=0, total_steps=1_000_000)
+    return Trainer(WholeNet(net, device), recipe, inputs, device=device, dtype=dtype, seed=0, total_steps=1_000_000)
 
 
 def random_batch(batch_size: int, num_classes: int = 1000) -> Batch:

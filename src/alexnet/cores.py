@@ -12,7 +12,8 @@ _OWN_GROUP = Path("/proc/self/cgroup")
 def usable_cores() -> int:
     """At least one. A part of a core, as `docker --cpus=1.5` grants it, counts as one.
 
-    `PYTHON_CPU_COUNT` sets the cores of the machine by hand from Python 3.13 on.
+    `PYTHON_CPU_COUNT` sets the cores of the machine by hand from Python 3.13 on. The processes that `torchrun` starts
+    on one machine share its cores.
     """
     count: int | None
     if sys.version_info >= (3, 13):
@@ -21,7 +22,8 @@ def usable_cores() -> int:
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count()
-    return max(1, math.ceil(min(count or 1, _granted_cores())))
+    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, math.ceil(min(count or 1, _granted_cores())) // sharing)
 
 
 def _granted_cores() -> float:

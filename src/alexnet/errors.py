@@ -10,8 +10,9 @@ AlexNetError                 one line for people, and the exit status of the com
 │   ├── WeightsError         weights of another net, or with missing, extra or mis-shaped keys
 │   ├── DownloadError        a published file that cannot be fetched, or came otherwise than published
 │   └── MissingExtraError    an optional dependency that is not installed
-└── RunError                 exit 1: a run failed after it began (out of memory, disk full)
-    └── DivergedError        training came to losses or weights that are no numbers
+├── RunError                 exit 1: a run failed after it began (out of memory, disk full)
+│   └── DivergedError        training came to losses or weights that are no numbers
+└── ToldElsewhereError       of another process of the same run, whose first says it
 """
 
 from collections.abc import Iterable
@@ -86,3 +87,11 @@ class RunError(AlexNetError):
 
 class DivergedError(RunError):
     """Training that came to losses or weights that are no numbers any more: it would again, at this rate."""
+
+
+class ToldElsewhereError(AlexNetError):
+    """What ended another process of the same run, and so this one; the first process of the run says it to people."""
+
+    def __init__(self, line: str, exit_status: int) -> None:
+        super().__init__(line)
+        self.exit_status = exit_status

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,19 @@ class Evaluation:
         return {"data": data, "split": split, "views": self.views, **errors}
 
 
+class Sums(NamedTuple):
+    """What images come to, added up: right answers among one and among five, nats, and how many they are."""
+
+    top1: float
+    top5: float
+    loss: float
+    images: float
+
+
+def _all_here(count: int, measure: Callable[[NDArray[np.int64]], Sums]) -> Sums:
+    return measure(np.arange(count))
+
+
 def evaluate(
     classifiers: Sequence[Classifier],
     split: Split,
@@ -49,13 +62,15 @@ def evaluate(
     progress: Callable[[int], object] | None = None,
     on_damaged: OnDamaged = refuse,
     on_probabilities: Callable[[NDArray[np.float32]], object] | None = None,
+    divide: Callable[[int, Callable[[NDArray[np.int64]], Sums]], Sums] = _all_here,
 ) -> Evaluation:
     """Errors and loss of the mean of the classifiers' probabilities over `split`.
 
     The data's classes are found among the weights' by `match_classes`; the weights may know more, and then err among
     all of theirs. `progress` is called with the number of images of each batch, `on_probabilities` with its averaged
     probabilities (n, K). The rate includes decoding. Where `on_damaged` bears the error of an image that cannot be
-    read, the image does not count.
+    read, the image does not count. `divide(count, measure)` may have several processes measure some of `count` images
+    each, and add up what they find.
 
     Raises:
         DataError: no images, or classes that the weights do not know.
@@ -65,31 +80,34 @@ def evaluate(
     """
     if not len(split):
         raise DataError("there are no images to evaluate on")
-    first, columns = classifiers[0], [_columns(classifiers[0], other) for other in classifiers]
+    first, columns, start = classifiers[0], [_columns(classifiers[0], other) for other in classifiers], perf_counter()
     index_of_label = match_classes(data_classes, first.classes)
-    top1, top5, loss, num_images, start = 0.0, 0.0, 0.0, 0, perf_counter()
-    for canvases, data_labels in _batches(classifiers, split, batch_size, workers, on_damaged):
-        if not len(data_labels):
-            continue
-        probs = _mean_probabilities(classifiers, columns, canvases, views)
-        if on_probabilities:
-            on_probabilities(probs)
-        labels = index_of_label[data_labels]
-        top1 += topk_credit(probs, labels, 1).sum()
-        top5 += topk_credit(probs, labels, 5).sum()
-        loss += nll(probs, labels).sum()
-        num_images += len(labels)
-        if progress:
-            progress(len(labels))
-    if not num_images:
+
+    def measure(indices: NDArray[np.int64]) -> Sums:
+        sums = np.zeros(len(Sums._fields))
+        for canvases, data_labels in _batches(classifiers, split, batch_size, workers, on_damaged, indices):
+            if not len(data_labels):
+                continue
+            probs = _mean_probabilities(classifiers, columns, canvases, views)
+            if on_probabilities:
+                on_probabilities(probs)
+            labels = index_of_label[data_labels]
+            right = (topk_credit(probs, labels, 1).sum(), topk_credit(probs, labels, 5).sum())
+            sums += [*right, nll(probs, labels).sum(), len(labels)]
+            if progress:
+                progress(len(labels))
+        return Sums(*sums.tolist())
+
+    top1, top5, loss, images = divide(len(split), measure)
+    if not images:
         raise DataError(f"all of {len(split)} images are damaged; are the data still there?")
     return Evaluation(
-        top1_error=float(1 - top1 / num_images),
-        top5_error=float(1 - top5 / num_images) if len(first.classes) >= MIN_CLASSES_FOR_TOP5 else None,
-        loss=float(loss / num_images),
-        images=num_images,
+        top1_error=1 - top1 / images,
+        top5_error=1 - top5 / images if len(first.classes) >= MIN_CLASSES_FOR_TOP5 else None,
+        loss=loss / images,
+        images=int(images),
         views=views,
-        images_per_second=num_images / (perf_counter() - start),
+        images_per_second=images / (perf_counter() - start),
     )
 
 
@@ -107,7 +125,12 @@ def _columns(first: Classifier, other: Classifier) -> NDArray[np.int64]:
 
 
 def _batches(
-    classifiers: Sequence[Classifier], split: Split, batch_size: int, workers: int, on_damaged: OnDamaged
+    classifiers: Sequence[Classifier],
+    split: Split,
+    batch_size: int,
+    workers: int,
+    on_damaged: OnDamaged,
+    indices: NDArray[np.int64],
 ) -> Iterator[tuple[Canvases, NDArray[np.int64]]]:
     """Canvases by how they were made, uint8 (N, 3, H, W), with labels (N,): nets that see images alike share them."""
     streams = {
@@ -116,6 +139,7 @@ def _batches(
             batch_size=batch_size,
             preprocessing=classifier.preprocessing,
             workers=workers,
+            indices=indices,
             on_damaged=on_damaged,
         )
         for classifier in classifiers

@@ -14,7 +14,9 @@ from alexnet.preprocess import Preprocessing
 from alexnet.recipes import find_recipe
 from alexnet.train import compiled
 from alexnet.train.compiled import Gradients
+from alexnet.train.layouts import WholeNet
 from alexnet.train.loop import Trainer
+from alexnet.train.share import Share
 
 # torch warns of itself while it compiles, in each version of other things.
 compiles = pytest.mark.filterwarnings("default")
@@ -32,19 +34,19 @@ def cudnn() -> Iterator[None]:
 
 
 def line(weight: torch.Tensor) -> Callable[..., tuple[torch.Tensor, torch.Tensor]]:
-    def loss_of(images, labels, noise, coefficient):
+    def loss_of(images, labels, noise, coefficient, share):
         wrong = (images @ weight - labels).abs()
         return wrong.mean() + coefficient, wrong.sum().detach()
 
     return loss_of
 
 
-def gradients(weight: torch.Tensor, said: list[str], device: object = CARD) -> Gradients:
-    return Gradients(line(weight), [weight], device=device, batch_size=N, say=said.append)  # type: ignore[arg-type]
+def gradients(weight: torch.Tensor, said: list[str], device: torch.device = CARD) -> Gradients:
+    return Gradients(line(weight), [weight], compiles=device.type == "cuda", batch_size=N, say=said.append)  # type: ignore[arg-type]
 
 
-def batch_of(count: int) -> tuple[torch.Tensor, torch.Tensor, None, float]:
-    return torch.randn(count, 3), torch.randn(count), None, 0.5
+def batch_of(count: int) -> tuple[torch.Tensor, torch.Tensor, None, float, Share]:
+    return torch.randn(count, 3), torch.randn(count), None, 0.5, Share((count,))
 
 
 def test_a_cpu_takes_the_plain_way(monkeypatch):
@@ -129,9 +131,9 @@ def trainer_of(net: str, device: str = "cpu", dtype: torch.dtype = torch.float32
     crop = module.spec.input[1]
     inputs = InputLayer(Preprocessing(resize=crop, crop=crop, mean=(120.0, 119.0, 105.0)))
     recipe = find_recipe("krizhevsky-145")
-    return Trainer(
-        module, recipe, inputs, device=torch.device(device), dtype=dtype, seed=0, total_steps=100_000, say=pytest.fail
-    )
+    where = torch.device(device)
+    layout = WholeNet(module, where)
+    return Trainer(layout, recipe, inputs, device=where, dtype=dtype, seed=0, total_steps=100_000, say=pytest.fail)
 
 
 def images_for(trainer: Trainer, count: int) -> Batch:
@@ -157,7 +159,8 @@ def test_the_loss_of_a_net_is_one_graph_with_the_same_gradients(net, monkeypatch
     trainer = trainer_of(net)
     batch = images_for(trainer, 4)
     trainer.net.train()
-    arguments = (torch.from_numpy(batch.images), torch.from_numpy(batch.labels), torch.from_numpy(batch.noise), 0.1)
+    arrays = (torch.from_numpy(array) for array in (batch.images, batch.labels, batch.noise))
+    arguments = (*arrays, 0.1, Share((4,)))
     compiled_loss = torch.compile(trainer._loss, backend="aot_eager", fullgraph=True, dynamic=False)
     results = []
     for loss_of in (compiled_loss, trainer._loss):
@@ -219,7 +222,7 @@ def test_on_a_card_random_numbers_of_a_replayed_graph_follow_from_the_seed():
 
     def gradient(seed: int) -> torch.Tensor:
         torch.manual_seed(seed)
-        trainer._gradients(images, labels, noise, 0.1)
+        trainer._gradients(images, labels, noise, 0.1, Share((len(labels),)))
         found = trainer.net.fc8.weight.grad.clone()
         trainer.optimizer.optimizer.zero_grad(set_to_none=True)
         return found

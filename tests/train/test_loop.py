@@ -21,6 +21,7 @@ from alexnet.train.checkpoint import Progress
 from alexnet.train.loop import Meter, Trainer, train_epoch
 from alexnet.train.options import RunOptions
 from alexnet.train.plan import make_plan
+from alexnet.train.share import Share
 
 Start = Callable[..., tuple[Trainer, TrainLoader]]
 Tensors = dict[str, np.ndarray]
@@ -92,7 +93,9 @@ def test_without_dropout_units_are_scaled_as_at_test(start: Start) -> None:
     trainer.recipe = replace(trainer.recipe, dropout=False)
     trainer.net.eval()
     with torch.no_grad():
-        at_test, _ = trainer._loss(torch.as_tensor(batch.images), torch.as_tensor(batch.labels), None, 0.0)
+        at_test, _ = trainer._loss(
+            torch.as_tensor(batch.images), torch.as_tensor(batch.labels), None, 0.0, Share((len(batch.labels),))
+        )
     twin = copy.deepcopy(trainer)
     loss, _ = trainer.step(batch, 7)
     twin.step(batch, 9)
@@ -185,14 +188,19 @@ class Scripted:
     def __init__(self, losses: list[float]) -> None:
         self.losses, self.steps = losses, []
 
-    def step(self, batch: Batch, step: int, plateaus: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def step(self, batch: Batch, step: int, plateaus: int, share: Share) -> tuple[torch.Tensor, torch.Tensor]:
         self.steps.append((step, plateaus))
         return torch.tensor(self.losses[len(self.steps) - 1]), torch.tensor(1)
 
 
+def batch_of(size: int) -> tuple[Batch, Share]:
+    """Labels alone."""
+    return Batch(np.empty(0), np.zeros(size, np.int64), None, np.empty(0)), Share((size,))  # type: ignore[arg-type]
+
+
 def scripted_epoch(losses: list[float], sizes: list[int], first_step: int = 0):
     trainer, records, advanced = Scripted(losses), [], []
-    batches = [Batch(np.empty(0), np.zeros(size, np.int64), None, np.empty(0)) for size in sizes]  # type: ignore[arg-type]
+    batches = [batch_of(size) for size in sizes]
     progress = Progress(step=first_step, plateaus=2)
     train_epoch(
         trainer,  # type: ignore[arg-type]
@@ -271,7 +279,7 @@ def test_an_epoch_that_is_stopped_hands_over_what_it_has_not_recorded() -> None:
         if progress.step == 3:
             raise InterruptedError
 
-    batches = [Batch(np.empty(0), np.zeros(4, np.int64), None, np.empty(0))] * 9  # type: ignore[arg-type]
+    batches = [batch_of(4)] * 9
     with pytest.raises(InterruptedError):
         train_epoch(Scripted([1.0, 2.0, 3.0]), batches, progress, last_step=9, advance=stop, record=pytest.fail)  # type: ignore[arg-type]
     assert progress.unrecorded == [(1, 4, 1.0, 1), (2, 4, 2.0, 1), (3, 4, 3.0, 1)]

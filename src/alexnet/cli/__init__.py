@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import alexnet
-from alexnet.cli.failures import INTERRUPTED, describe_failure
+from alexnet.cli.failures import INTERRUPTED, describe_failure, is_told_elsewhere
 from alexnet.cli.progress import discard, say
 from alexnet.errors import UnknownNameError
 
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         _discard_what_stdout_refuses()
         line, exit_status = describe_failure(error)
-        say(f"alexnet: error: {line}")
+        if not is_told_elsewhere(error):
+            say(f"alexnet: error: {line}")
         return exit_status
     return 0
 

@@ -1,8 +1,9 @@
 """What a failure says and with which status the process ends."""
 
 import errno
+import os
 
-from alexnet.errors import AlexNetError, MissingExtraError
+from alexnet.errors import AlexNetError, InputError, MissingExtraError, ToldElsewhereError
 
 FAILED_RUN, BAD_INPUT = 1, 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -29,6 +30,12 @@ def describe_failure(error: Exception) -> tuple[str, int]:
     """(one line for people, exit status) of any exception that reaches the command line."""
     line, exit_status = _describe(error)
     return " ".join(line.split()), exit_status
+
+
+def is_told_elsewhere(error: Exception) -> bool:
+    """Whether another process says it: the first of a run, or of this machine what all of them find out alike."""
+    is_alike = isinstance(error, InputError) or hasattr(error, "format_message")
+    return isinstance(error, ToldElsewhereError) or (is_alike and os.environ.get("LOCAL_RANK", "0") != "0")
 
 
 def _describe(error: Exception) -> tuple[str, int]:

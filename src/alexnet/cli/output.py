@@ -1,6 +1,7 @@
 """What verbs print: one JSON object or tables on stdout; on stderr which images had to be left out."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _WIDTH_OF_A_PIPE = 200  # no terminal, no width to keep to: tables are then never cut
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks: of those that torchrun has started the first does."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def print_json(value: dict[str, Any]) -> None:

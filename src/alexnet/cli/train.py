@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from alexnet.cli.options import WORKERS, Workers
-from alexnet.cli.output import AsJson, print_json
+from alexnet.cli.output import AsJson, is_first_process, print_json
 from alexnet.cli.progress import Watcher
 
 EXAMPLE = "photos --epochs 10"
@@ -45,6 +45,13 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Of all randomness; default: 0.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     limit_train_batches: Annotated[int | None, typer.Option(min=1, help="Steps an epoch at most.")] = None,
+    parallel: Annotated[
+        Literal["data", "towers", "one-weird-trick"],
+        typer.Option(help="How devices, or processes of torchrun, share the work."),
+    ] = "data",
+    images_per_pass: Annotated[
+        int | None, typer.Option(min=1, help="Of a step, at a time: less memory, the same step. Default: all.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """Train a net on DATA and keep weights, measurements and curves in a run folder."""
@@ -65,7 +72,18 @@ def train(
         precision=precision,
         limit_train_batches=limit_train_batches,
     )
-    result = run(options, Watcher(), out=out, resume=resume, device=device, workers=workers)
+    result = run(
+        options,
+        Watcher(),
+        out=out,
+        resume=resume,
+        device=device,
+        workers=workers,
+        parallel=parallel,
+        images_per_pass=images_per_pass,
+    )
+    if not is_first_process():
+        return
     if json:
         print_json(asdict(result) | {"out": str(result.out)})
     else:

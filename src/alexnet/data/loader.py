@@ -19,6 +19,7 @@ from alexnet.data.splits import Split
 from alexnet.data.transforms import Crops, draw_crops
 from alexnet.errors import DataError, ImageError, InputError
 from alexnet.preprocess import Preprocessing, Resize, Window, canvas_size, check_canvas, draw_canvas, draw_window
+from alexnet.spans import spans
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,7 @@ class LoaderOptions:
     """How training batches are made. `crops` and `flip`: see `transforms.draw_crops`; `keep_bytes`: see `KeptPictures`.
 
     `crop_by_epoch`: sides of the crops of epoch 0, 1, ... where they are not `crop`; the canvas grows with them.
+    `part`: (which, of how many) where several processes share the batches: each has the images of its place in all.
 
     Raises:
         InputError: a size below one, a crop larger than the canvas, an unknown filter or way to crop.
@@ -56,6 +58,7 @@ class LoaderOptions:
     prefetch_batches: int = 4
     keep_bytes: int = 2 << 30  # ours: 100,000 pictures of 64x64 take 1.6 GB
     crop_by_epoch: tuple[int, ...] = ()
+    part: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
         check_canvas(self.resize, self.interpolation, self.crop)
@@ -66,6 +69,12 @@ class LoaderOptions:
             raise InputError(f"seed must not be negative, it is {self.seed}")
         if self.crops not in ("chunk", "image", "center"):
             raise InputError(f"crops is chunk, image or center, not {self.crops!r}")
+
+    @property
+    def ahead(self) -> int:
+        """Batches made before they are asked for: fewer of large ones, so that memory is left."""
+        batch_bytes = -(-self.batch_size // self.part[1]) * 3 * self.crop**2
+        return max(1, min(self.workers + self.prefetch_batches, self.keep_bytes // batch_bytes))
 
     def of_epoch(self, epoch: int) -> "LoaderOptions":
         """The options with the canvas and the crop of one epoch."""
@@ -122,7 +131,7 @@ class TrainLoader:
         order = self.order(epoch)
         steps = range(first_step, self.steps_per_epoch)
         work = partial(self._batch, epoch, order)
-        ahead = self.options.workers + self.options.prefetch_batches
+        ahead = self.options.ahead
         for batch, damaged in prefetch(work, steps, self.options.workers, ahead):
             for error in damaged:
                 self.on_damaged(error)
@@ -133,7 +142,7 @@ class TrainLoader:
         return self._rng(epoch, 0).permutation(len(self.split))
 
     def draws(self, epoch: int, order: NDArray[np.int64], step: int) -> Draws:
-        """What is drawn for one step of a pass."""
+        """What is drawn for one step of a pass: for all of its images, of which ours are given."""
         options = self.options.of_epoch(epoch)
         indices = order[step * options.batch_size : (step + 1) * options.batch_size]
         rng = self._rng(epoch, 1 + step)
@@ -147,7 +156,11 @@ class TrainLoader:
             options.chunk_size,
             options.flip,
         )
-        return Draws(indices, offsets, flips, draw_noise(rng, len(indices), *self.pca) if self.pca else None)
+        noise = draw_noise(rng, len(indices), *self.pca) if self.pca else None
+        which, count = self.options.part
+        part = spans(len(indices), count)[which]
+        own = slice(part.start, part.stop)
+        return Draws(indices[own], offsets[own], flips[own], None if noise is None else noise[own])
 
     def _rng(self, epoch: int, stream: int) -> np.random.Generator:
         """Stream 0 shuffles, stream 1 + step augments that step."""

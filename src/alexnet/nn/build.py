@@ -40,7 +40,7 @@ from alexnet.arch.spec import IMAGE, Spec
 from alexnet.errors import SpecError
 from alexnet.nn import maps, same_map
 from alexnet.nn.init import initialize
-from alexnet.nn.layers import FarEdgeConv2d, FlatLinear, GroupedLinear, Local2d, TestScaledDropout
+from alexnet.nn.layers import FarEdgeConv2d, FlatLinear, GroupedLinear, Local2d, TestScaledDropout, TrainScaledDropout
 from alexnet.nn.lrn import LocalResponseNorm
 from alexnet.nn.pool import MaxPool2d
 
@@ -207,7 +207,7 @@ def build_row(shape: RowShape, *, in_place: bool = False) -> nn.Module:
         case Mirror():
             module = maps.Mirror()
         case Dropout():
-            module = nn.Dropout(row.rate) if row.scale_at == "train" else TestScaledDropout(row.rate)
+            module = TrainScaledDropout(row.rate) if row.scale_at == "train" else TestScaledDropout(row.rate)
         case Softmax():
             module = nn.Softmax(dim=1)
         case _:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from alexnet.nn.drawing import Drawing
+
 Edges = tuple[int, int, int, int]
 
 
@@ -99,7 +101,17 @@ class GroupedLinear(nn.Module):
         return products if self.bias is None else products + self.bias
 
 
-class TestScaledDropout(nn.Module):
+class TrainScaledDropout(nn.Dropout, Drawing):
+    """Dropout as torch has it: units are zeroed in training, and those left divided by 1 - rate."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as `x`, any."""
+        if not self.training or (self.images is None and self.outputs is None):
+            return super().forward(x)
+        return x * self.drawn(lambda shape: F.dropout(x.new_ones(shape), self.p), x.shape)
+
+
+class TestScaledDropout(Drawing):
     """Dropout as in 2012: units are zeroed in training and left unscaled; at test all are multiplied by 1 - rate.
 
     Source: paper sec. 4.2; 2012 release, layer type `hs`.
@@ -115,7 +127,11 @@ class TestScaledDropout(nn.Module):
         """Same shape as `x`, any."""
         keep = 1 - self.rate
         # Not bernoulli_, which takes four times as long on CPUs, as long as all else in the fc rows of a step.
-        return x * (torch.rand(x.shape, device=x.device) < keep) if self.training else x * keep
+        return (
+            x * self.drawn(lambda shape: torch.rand(shape, device=x.device) < keep, x.shape)
+            if self.training
+            else x * keep
+        )
 
     def extra_repr(self) -> str:
         """The rate, as `print(net)` shows it."""

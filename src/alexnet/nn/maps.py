@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from alexnet.arch.shapes import subsample_extent
+from alexnet.nn.drawing import Drawing
 from alexnet.nn.pool import pooled_side
 
 
@@ -95,7 +96,7 @@ class Mirror(nn.Module):
         return x.flip(3)
 
 
-class RandomPool2d(nn.Module):
+class RandomPool2d(Drawing):
     """One unit of each window, drawn in proportion to what it is above zero; 0 where none is.
 
     Windows are clipped to the image where `ceil_mode` lets them overhang. Drawn at test too, from torch's generator.
@@ -117,7 +118,7 @@ class RandomPool2d(nn.Module):
         windows = padded.unfold(2, size, stride).unfold(3, size, stride)[:, :, :rows, :columns].flatten(4)
         chances = windows.detach().float().clamp(min=0)
         total = chances.sum(-1, keepdim=True)
-        drawn = torch.rand(total.shape, device=x.device) * total
+        drawn = self.drawn(lambda shape: torch.rand(shape, device=x.device), total.shape) * total
         chosen = (chances.cumsum(-1) <= drawn).sum(-1, keepdim=True).clamp(max=size * size - 1)
         return torch.where(total > 0, windows.gather(-1, chosen), 0).squeeze(-1)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from alexnet.recipes.recipe import DExp, Linear, Plateau, Rates, Recipe, Steps
+from alexnet.recipes.recipe import DExp, Linear, Plateau, Poly, Rates, Recipe, Steps
 
 # The run behind the paper, from the comments of layer-params-145.cfg: 91 epochs, every change made by hand at the
 # epoch given here. Biases keep their 0.02; the first layer is slowed, then frozen; colour noise ends with the slowing.
@@ -94,6 +94,24 @@ ONE_WEIRD_TRICK = Recipe(
 )
 
 
+# AlexNet with batch norms in 2017; 39 steps an epoch of ImageNet. Needs memory for its batch, or --images-per-pass.
+LARS = replace(
+    KRIZHEVSKY_145,
+    name="lars",
+    source="You, Gitman and Ginsburg 2017, arXiv 1708.03888, and the Caffe files of B. Ginsburg, for batches of 32,768: "
+    "rate 32, trust 0.001, five epochs of warm-up, poly(2), 100 epochs; differs: norms of 2012, not of batches",
+    epochs=100,
+    batch_size=32_768,
+    rates=Rates(weights=Poly(32.0), biases=Poly(64.0)),
+    row_rates={},
+    update="lars",
+    trust=0.001,
+    warmup_steps=200,
+    hold_steps=0,
+    crops="image",
+)
+
+
 def _cifar_rates(drops: tuple[float, ...]) -> Rates:
     """cuda-convnet's 0.001 for weights and 0.002 for biases, a tenth of that from each drop on."""
     return Rates(
@@ -167,7 +185,7 @@ DIGITS = Recipe(
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        KRIZHEVSKY_145, PAPER, DEXP, TINY_IMAGENET, CAFFE, ONE_WEIRD_TRICK,
+        KRIZHEVSKY_145, PAPER, DEXP, TINY_IMAGENET, CAFFE, ONE_WEIRD_TRICK, LARS,
         CIFAR_80SEC, CIFAR_18PCT, CIFAR_13PCT, CIFAR_11PCT, CIFAR_RELU, DIGITS,
     )
 }  # fmt: skip

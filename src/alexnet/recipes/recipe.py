@@ -65,7 +65,15 @@ class Linear:
     noise: float = 0.0
 
 
-Schedule = Steps | DExp | Exp | Plateau | Linear
+@dataclass(frozen=True)
+class Poly:
+    """`base` times the `power`th power of the progress that is left (Caffe's `poly`)."""
+
+    base: float
+    power: float = 2.0
+
+
+Schedule = Steps | DExp | Exp | Plateau | Linear | Poly
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,9 @@ class Recipe:
     rates: for all rows; row_rates: for the rows named; those of the classifier are `classifier_factor` times that.
     weight_decay: of weights; row_decay likewise by row, and so momentum and row_momenta. row_limits: of filters.
     loss: what is made small, see `alexnet.train.losses`; its gradient is taken times `loss_coefficient`.
-    update: "2012" keeps the rate inside the velocity, "pytorch" outside; they differ when the rate changes.
+    update: "2012" keeps the rate inside the velocity, "pytorch" outside; they differ when the rate changes. "lars": as
+        in 2012, each row's rate following its norms, see `alexnet.train.sgd`; `trust` is its coefficient.
+    warmup_steps: in so many steps the rates grow to what they are, in a straight line.
     hold_steps: the first drop waits for so many steps, or for 0.7 of the run if that is less; progress before and after
         is rescaled. A squeezed run would otherwise leave its high rate before the loss has left chance. Ours.
     crops: one draw of offset and flip for each `chunk_size` images ("chunk", 2012), each image ("image"), or "center".
@@ -156,7 +166,9 @@ class Recipe:
     bias_decay: float = 0.0
     loss: LossName = "logreg"
     loss_coefficient: float = 1.0
-    update: Literal["2012", "pytorch"] = "2012"
+    update: Literal["2012", "pytorch", "lars"] = "2012"
+    trust: float = 0.001
+    warmup_steps: int = 0
     hold_steps: int = 0
     crops: Literal["chunk", "image", "center"] = "image"
     chunk_size: int = 32

@@ -11,6 +11,7 @@ from alexnet.recipes.recipe import (
     Linear,
     Momenta,
     Plateau,
+    Poly,
     Pruning,
     Rates,
     Recipe,
@@ -19,7 +20,7 @@ from alexnet.recipes.recipe import (
     Steps,
 )
 
-_SCHEDULES = {kind.__name__.lower(): kind for kind in (Steps, DExp, Exp, Plateau, Linear)}
+_SCHEDULES = {kind.__name__.lower(): kind for kind in (Steps, DExp, Exp, Plateau, Linear, Poly)}
 
 
 def recipe_from_json(stored: Any) -> Recipe:

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from alexnet.nn.fused import FirstOf, may_compile
+from alexnet.train.share import Share
 
-# Of images, labels, colour noise and its coefficient: mean loss, and how many answers are wrong.
-Loss = Callable[[Tensor, Tensor, Tensor | None, float], tuple[Tensor, Tensor]]
+# Of images, labels, colour noise, its coefficient, and the share of the step that they are: what they add to the mean
+# loss, and how many answers are wrong.
+Loss = Callable[[Tensor, Tensor, Tensor | None, float, Share], tuple[Tensor, Tensor]]
 
 # CUDA graphs; the kernels are those that the compiler chooses without trying many.
 MODE = "reduce-overhead"
@@ -32,37 +34,54 @@ class Gradients:
         loss_of: Loss,
         parameters: Iterable[Tensor],
         *,
-        device: torch.device,
+        compiles: bool,
         batch_size: int,
         say: Callable[[str], None],
     ) -> None:
         self._loss_of, self._parameters, self._batch_size = loss_of, list(parameters), batch_size
         self._graph = None
-        if device.type == "cuda" and may_compile():
+        if compiles and may_compile():
             # Sizes hardly vary: cuDNN tries its ways to convolve once and keeps the fastest.
             torch.backends.cudnn.benchmark = True
             self._graph = FirstOf(self._replayed, self._plain, "the net", say)
 
     def __call__(
-        self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float
+        self,
+        images: Tensor,
+        labels: Tensor,
+        noise: Tensor | None,
+        coefficient: float,
+        share: Share,
+        *,
+        adds: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """(mean loss, number of wrong answers)."""
-        if self._graph and len(images) == self._batch_size:
-            return self._graph(images, labels, noise, coefficient)
-        return self._plain(images, labels, noise, coefficient)
+        """(what they add to the mean loss, number of wrong answers). `adds`: gradients that are there are added to."""
+        if self._graph and not adds and len(images) == self._batch_size:
+            return self._graph(images, labels, noise, coefficient, share)
+        return self._plain(images, labels, noise, coefficient, share, adds=adds)
 
-    def _plain(self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float) -> tuple[Tensor, Tensor]:
-        for parameter in self._parameters:
-            parameter.grad = None  # of an attempt that failed half way
-        loss, wrong = self._loss_of(images, labels, noise, coefficient)
+    def _plain(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        noise: Tensor | None,
+        coefficient: float,
+        share: Share,
+        *,
+        adds: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        if not adds:
+            for parameter in self._parameters:
+                parameter.grad = None  # of an attempt that failed half way
+        loss, wrong = self._loss_of(images, labels, noise, coefficient, share)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), wrong
 
     def _replayed(
-        self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float
+        self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float, share: Share
     ) -> tuple[Tensor, Tensor]:
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        loss, wrong = self._compiled(images, labels, noise, coefficient)
+        loss, wrong = self._compiled(images, labels, noise, coefficient, share)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach().clone(), wrong.clone()  # the graph's own memory holds the next step's soon
 

@@ -8,20 +8,24 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 PRECISIONS = ("auto", "fp32", "bf16")
 
 
-def pick_device(name: str) -> torch.device:
-    """`name` as a device, `auto` being the accelerator where there is one.
+def pick_device(name: str, number: int | None = None) -> torch.device:
+    """`name` as a device, `auto` being the accelerator where there is one, and with a `number` that one of its kind.
 
     Raises:
         InputError: this machine or this torch has no such device.
     """
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device(next((kind for kind in ("cuda", "mps") if available[kind]), "cpu"))
+        name = next((kind for kind in ("cuda", "mps") if available[kind]), "cpu")
     if name not in available:
         raise InputError(f"--device {name}: choose one of {', '.join(DEVICES)}")
     if not available[name]:
         raise InputError(f"--device {name}: torch {torch.__version__} finds none here; use --device auto")
-    return torch.device(name)
+    if name != "cuda" or number is None:
+        return torch.device(name)
+    if number >= (count := torch.cuda.device_count()):
+        raise InputError(f"this machine has {count} CUDA devices, and no number {number}; start a process for each")
+    return torch.device(name, number)
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:

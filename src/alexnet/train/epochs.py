@@ -47,11 +47,15 @@ class Epochs:
 
     def __init__(self, plan: Plan, folder: Path, progress: Progress, observer: Observer, stop: StopRequest) -> None:
         self.plan, self.folder, self.progress, self.observer, self.stop = plan, folder, progress, observer, stop
-        self.log = MetricsLog(folder, step=progress.step, epochs=progress.epochs)
-        self.events = EventLog(folder, observer, step=progress.step)
+        self.ranks = plan.ranks
+        self.ranks.first(self._open_logs)
         held_out = plan.dataset.splits.get(plan.measured_split or "", ())
-        self.damaged_held_out = DamagedImages(len(held_out), observer.say)
+        self.damaged_held_out = DamagedImages(len(held_out), observer.say if plan.ranks.is_first else plan.ranks.warn)
         self.saver = Saver(plan, folder, progress)
+
+    def _open_logs(self) -> None:
+        self.log = MetricsLog(self.folder, step=self.progress.step, epochs=self.progress.epochs)
+        self.events = EventLog(self.folder, self.observer, step=self.progress.step)
 
     def train(self) -> RunResult:
         """Every epoch that is left. Whatever can be resumed is saved, and it is said how."""
@@ -77,8 +81,7 @@ class Epochs:
             self.observer.say(f"ended after {_count(self.progress.epochs, 'epoch')}, as recipe or options ask")
         if evaluation is None:  # the run was resumed after its end: say again what it came to
             evaluation = self._evaluate(self.saver.classifier())
-        with suppress(MissingExtraError):  # the numbers are in metrics.jsonl; only the picture needs matplotlib
-            draw_curves(read_metrics(self.folder), log(plan.spec.num_classes), self.folder / CURVES)
+        self.ranks.first(self._draw_curves)
         return RunResult(
             out=self.folder,
             steps=self.progress.step,
@@ -87,6 +90,10 @@ class Epochs:
             best_error=self.progress.best_error,
             damaged=len(plan.damaged) + len(self.damaged_held_out),
         )
+
+    def _draw_curves(self) -> None:
+        with suppress(MissingExtraError):  # the numbers are in metrics.jsonl; only the picture needs matplotlib
+            draw_curves(read_metrics(self.folder), log(self.plan.spec.num_classes), self.folder / CURVES)
 
     def _train_epoch(self) -> None:
         """The steps that are left of the epoch; none where it was stopped while its errors were measured."""
@@ -98,9 +105,10 @@ class Epochs:
         batch_size = plan.recipe.batch_size
         images = min(plan.steps_per_epoch * batch_size, len(plan.loader.split)) - first * batch_size
         with self.observer.progress(f"epoch {epoch + 1}/{plan.recipe.epochs}", images, "images") as advance:
+            batches = islice(plan.loader.epoch(epoch, first), left)
             train_epoch(
                 plan.trainer,
-                islice(plan.loader.epoch(epoch, first), left),
+                self.ranks.shares(batches, self.stop, divides_images=plan.trainer.layout.divides_images),
                 self.progress,
                 last_step=last_step,
                 advance=self._until_stopped(advance),
@@ -108,11 +116,14 @@ class Epochs:
             )
 
     def _until_stopped(self, advance: Advance) -> Advance:
-        """`advance`, and an end to the work once someone has asked for it."""
+        """`advance`, and an end to the work once someone has asked for it: several processes end together, between two
+        steps (`Ranks.shares`), and not here.
+        """
 
         def advance_or_stop(count: int = 1, note: str = "") -> None:
             advance(count, note)
-            self.stop.check()
+            if self.ranks.count == 1:
+                self.stop.check()
 
         return advance_or_stop
 
@@ -139,13 +150,15 @@ class Epochs:
             return None
         split = plan.dataset.split(name)
         with self.observer.progress(f"errors on {name}", len(split), "images") as advance:
+            until_stopped = self._until_stopped(advance)
             return evaluate(
                 [classifier],
                 split,
                 plan.dataset.classes,
                 workers=plan.loader.options.workers,
-                progress=self._until_stopped(advance),
+                progress=lambda images: until_stopped(images * self.ranks.count),  # the others are about as far
                 on_damaged=self.damaged_held_out,
+                divide=self.ranks.divide,
             )
 
     def _measure(self, classifier: Classifier) -> Evaluation | None:
@@ -171,13 +184,16 @@ class Epochs:
         target = self.plan.options.until_error
         if target is None:
             return False
-        errors = training_errors(read_metrics(self.folder))
+        errors = self.ranks.first(lambda: training_errors(read_metrics(self.folder)))
         # Of epochs that are done: one that was stopped has records too, of its first steps.
         return any(error <= target for epoch, error in errors.items() if epoch <= self.progress.epochs)
 
     def _log(self, record: dict[str, Any]) -> None:
-        self.log.add(record)
-        self.events.add(record)
+        def write() -> None:
+            self.log.add(record)
+            self.events.add(record)
+
+        self.ranks.first(write)
 
     def _announce(self) -> None:
         plan, machine = self.plan, self.plan.describe_machine()

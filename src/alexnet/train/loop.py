@@ -1,30 +1,33 @@
 """The training loop: one step, one epoch, then many. What surrounds it (folders, options) is in `alexnet.train.run`."""
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from time import monotonic
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from alexnet.arch.smaller import smaller
+from alexnet.spans import Span
 from alexnet.data.loader import Batch
 from alexnet.errors import DivergedError, RunError
-from alexnet.nn import InputLayer, Net
-from alexnet.nn.build import assemble
-from alexnet.nn.layers import TestScaledDropout, use_channels_last
+from alexnet.nn import InputLayer
+from alexnet.nn.drawing import kept_state, set_images
+from alexnet.nn.layers import TestScaledDropout, TrainScaledDropout
 from alexnet.recipes import Recipe
 from alexnet.train.checkpoint import Measured, Progress
 from alexnet.train.compiled import Gradients
 from alexnet.train.constraint import constraint_of
+from alexnet.train.layouts import Layout
 from alexnet.train.losses import LOSSES
 from alexnet.train.observer import Advance
 from alexnet.train.on_device import DeviceBatch
-from alexnet.train.schedule import crops_by_epoch, rate_at, recipe_progress
+from alexnet.train.schedule import rate_at, recipe_progress, warmup_share
 from alexnet.train.sgd import Sgd2012
+from alexnet.train.share import Share
 
 STEPS_PER_RECORD = 20
 
@@ -32,15 +35,16 @@ WHAT_HELPS = "what was saved before is kept, begin another run with a lower --lr
 
 
 class Trainer:
-    """A net, its update and its recipe on one device.
+    """A net in its layout, its update and its recipe.
 
     `dtype`: of convolutions and products (bf16 under autocast, or float32); weights and updates stay float32.
-    `say` is told where the device's fast way cannot be taken.
+    `images_per_pass`: a step whose images are more than this goes through the net in several passes, whose gradients
+    are added up: the same step with less memory. `say` is told where the device's fast way cannot be taken.
     """
 
     def __init__(
         self,
-        net: Net,
+        layout: Layout,
         recipe: Recipe,
         inputs: InputLayer,
         *,
@@ -48,67 +52,101 @@ class Trainer:
         dtype: torch.dtype,
         seed: int,
         total_steps: int,
+        images_per_pass: int | None = None,
         say: Callable[[str], None] = warnings.warn,
     ) -> None:
-        self.net = net.to(device)
-        use_channels_last(self.net)
-        self._nets = _at_every_size(self.net, recipe)
+        self.layout, self.net = layout, layout.module
         self.inputs = inputs.to(device)
-        self.optimizer = Sgd2012(self.net, recipe)
+        self.optimizer = Sgd2012(self.net, recipe, layout.sums)
         self.recipe, self.device, self.dtype = recipe, device, dtype
         self.seed, self.total_steps = seed, total_steps
+        self.images_per_pass = images_per_pass or recipe.batch_size
         self._constraint = constraint_of(self.net, self.optimizer, recipe, total_steps)
         self._gradients = Gradients(
-            self._loss, self.net.parameters(), device=device, batch_size=recipe.batch_size, say=say
+            self._loss,
+            self.net.parameters(),
+            compiles=device.type == "cuda" and layout.may_compile and self.images_per_pass >= recipe.batch_size,
+            batch_size=recipe.batch_size,
+            say=say,
         )
 
-    def step(self, batch: Batch | DeviceBatch, step: int, plateaus: int = 0) -> tuple[Tensor, Tensor]:
+    def step(
+        self, batch: Batch | DeviceBatch, step: int, plateaus: int = 0, share: Share | None = None
+    ) -> tuple[Tensor, Tensor]:
         """One update; (mean loss, number of wrong top-1 answers) of the batch before it, on the device.
 
+        `share`: where the batch is only this process's part of the step's; both results are then of all of it.
         All randomness follows from seed and step, so that a resumed run repeats what an uninterrupted one does.
         """
         torch.manual_seed(int(np.random.SeedSequence((self.seed, step)).generate_state(1, np.uint64)[0]))
         progress = recipe_progress(self.recipe, step, self.total_steps)
-        self.optimizer.set_rates(progress, plateaus)
+        self.optimizer.set_rates(progress, plateaus, warmup_share(self.recipe, step))
         images, labels, noise = (self._to_device(array) for array in (batch.images, batch.labels, batch.noise))
         assert images is not None
         assert labels is not None
         self._begin_training()
         coefficient = rate_at(self.recipe.color_noise, progress)
         try:
-            loss, wrong = self._gradients(
-                images.contiguous(memory_format=torch.channels_last), labels, noise, coefficient
-            )
+            loss, wrong = self._pass_by_pass(images, labels, noise, coefficient, share or Share((len(labels),)))
         except torch.OutOfMemoryError:
             raise RunError(
-                f"a batch of {len(images)} does not fit the memory of {self.device}; begin with a smaller --batch-size"
+                f"a batch of {len(images)} does not fit the memory of {self.device}; take it in several passes, "
+                "with --images-per-pass, or begin with a smaller --batch-size"
             ) from None
         with self._constraint(step):
             self.optimizer.step()
-        return loss, wrong
+        return self.layout.totals(loss, wrong)
+
+    def _pass_by_pass(
+        self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float, share: Share
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients of the step; what this process adds to its mean loss, and its wrong answers."""
+        images = images.contiguous(memory_format=torch.channels_last)
+        found: list[tuple[Tensor, Tensor]] = []
+        starts = range(0, max(len(labels), 1), self.images_per_pass)
+        for start in starts:
+            place = slice(start, min(start + self.images_per_pass, len(labels)))
+            own = Span(share.own.start + start, place.stop - start, share.total)
+            for net in self.layout.nets.values():
+                set_images(net, None if own.size == own.total else own)
+            with ExitStack() as stack:
+                if start != starts[-1]:
+                    stack.enter_context(self.layout.more_to_come())
+                    stack.enter_context(kept_state(self.device))  # every pass draws for the whole step
+                colours = None if noise is None else noise[place]
+                found.append(
+                    self._gradients(images[place], labels[place], colours, coefficient, share, adds=bool(found))
+                )
+        losses, wrong = zip(*found, strict=True)
+        return torch.stack(losses).sum(), torch.stack(wrong).sum()
 
     def _begin_training(self) -> None:
         """Dropout as the recipe has it, all else as in training."""
-        for net in self._nets.values():
+        for net in (self.layout.module, *self.layout.nets.values()):
             net.train()
             if not self.recipe.dropout:
                 for module in net.modules():
-                    if isinstance(module, nn.Dropout | TestScaledDropout):
+                    if isinstance(module, TrainScaledDropout | TestScaledDropout):
                         module.eval()
 
-    def _loss(self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float) -> tuple[Tensor, Tensor]:
-        """Mean loss, and number of wrong top-1 answers."""
+    def _loss(
+        self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float, share: Share
+    ) -> tuple[Tensor, Tensor]:
+        """What these images add to the mean loss of the step's, and how many top-1 answers are wrong."""
         x = self.inputs(images, noise, coefficient, dtype=self.dtype)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            logits = self._nets[images.shape[-1]](x).float()
-        loss = LOSSES[self.recipe.loss](logits, labels)
+            logits = self.layout.logits(x, share).float()
+        labels = self.layout.labels(labels, share)
+        loss = LOSSES[self.recipe.loss](logits, labels) if len(labels) else logits.sum()  # 0, with a gradient
+        if len(labels) != share.total:
+            loss = loss * (len(labels) / share.total)
         if (coefficient_of_gradient := self.recipe.loss_coefficient) != 1:  # of the gradient alone, as in 2012
             loss = loss + (coefficient_of_gradient - 1) * (loss - loss.detach())
         return loss, (logits.detach().argmax(1) != labels).sum()
 
     def rates(self) -> dict[str, float]:
         """The rates now in force, of rows without rates of their own, as logs show them."""
-        last, factor = self.net.spec.classifier.name, self.recipe.classifier_factor
+        last, factor = self.layout.spec.classifier.name, self.recipe.classifier_factor
         kinds = (("lr", "weight"), ("lr_bias", "bias"))
         return {name: self.optimizer.rates[f"{last}.{kind}"] / factor for name, kind in kinds}
 
@@ -118,28 +156,35 @@ class Trainer:
         Raises:
             DivergedError: a parameter or a velocity is not a finite number.
         """
-        kept = (*self.net.state_dict().values(), *self.optimizer.velocities().values())
+        kept = (*self.net.parameters(), *self.optimizer.velocities().values())
         if not all(bool(tensor.isfinite().all()) for tensor in kept):
             raise DivergedError(f"the weights are no numbers any more after step {step}; {WHAT_HELPS}")
 
+    def weights(self) -> dict[str, Tensor]:
+        """The present parameters of the whole net, by name; in a net in parts all processes must call it."""
+        return self.layout.join({name: each.detach() for name, each in self.net.named_parameters()})
+
+    def velocities(self) -> dict[str, Tensor]:
+        """Their velocities, see `Sgd2012.velocities`; likewise."""
+        return self.layout.join(self.optimizer.velocities())
+
+    def load(self, weights: Mapping[str, Tensor], velocities: Mapping[str, Tensor]) -> None:
+        """Go on from what `weights` and `velocities` gave, in whatever layout.
+
+        Raises:
+            RuntimeError, KeyError: they are of another net.
+        """
+        if weights.keys() != velocities.keys():
+            raise KeyError("weights and velocities are not of one net")
+        self.net.load_state_dict(self.layout.split(weights))
+        self.optimizer.load_velocities(self.layout.split(velocities))
+
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """The present parameters as arrays of their own."""
-        return {key: tensor.detach().float().cpu().numpy().copy("C") for key, tensor in self.net.state_dict().items()}
+        return {key: tensor.detach().float().cpu().numpy().copy("C") for key, tensor in self.weights().items()}
 
     def _to_device(self, array: Any) -> Tensor | None:
         return None if array is None else torch.as_tensor(array, device=self.device)
-
-
-def _at_every_size(net: Net, recipe: Recipe) -> dict[int, Net]:
-    """The net for each size of images that the recipe has, around the same parameters.
-
-    Raises:
-        SpecError: the net cannot be brought to one of them.
-    """
-    own = net.spec.input[1]
-    others = set(crops_by_epoch(recipe, own)) - {own}
-    parameters = dict(net.named_parameters())
-    return {own: net} | {side: assemble(smaller(net.spec, side), parameters) for side in others}
 
 
 class Meter:
@@ -189,7 +234,7 @@ class Meter:
 
 def train_epoch(
     trainer: Trainer,
-    batches: Iterable[Batch | DeviceBatch],
+    batches: Iterable[tuple[Batch | DeviceBatch, Share]],
     progress: Progress,
     *,
     last_step: int,
@@ -206,9 +251,9 @@ def train_epoch(
     """
     meter, note = Meter(progress.unrecorded), ""
     try:
-        for batch in batches:
-            if images := len(batch.labels):  # none where all of a batch are damaged
-                loss, wrong = trainer.step(batch, progress.step, progress.plateaus)
+        for batch, share in batches:
+            if images := share.total:  # none where all of a batch are damaged
+                loss, wrong = trainer.step(batch, progress.step, progress.plateaus, share)
                 meter.add(progress.step + 1, images, loss, wrong)
             progress.step += 1
             if len(meter) and _is_due(progress.step, last_step):

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from alexnet import __version__
+from alexnet.arch.serial import spec_to_json
 from alexnet.arch.spec import Spec
 from alexnet.data.damaged import DamagedImages
 from alexnet.data.loader import LoaderOptions, TrainLoader
@@ -21,10 +22,12 @@ from alexnet.train.beginning import Beginning, begin_with
 from alexnet.train.choice import choose, is_file
 from alexnet.train.device import pick_device, pick_precision
 from alexnet.train.folder import describe_data
+from alexnet.train.layouts import Parallel, lay_out
 from alexnet.train.loop import Trainer
 from alexnet.train.observer import Observer
 from alexnet.train.on_device import Batches, DeviceLoader
 from alexnet.train.options import RunOptions
+from alexnet.train.ranks import Ranks
 from alexnet.train.schedule import crops_by_epoch
 from alexnet.weights import Weights, find_weights
 from alexnet.weights.classes import find_classes
@@ -34,9 +37,12 @@ FEW_IMAGES = 5  # of a class. Ours: with fewer, what is held out of them says no
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A run before it begins. `damaged`: the training images that could not be read so far."""
+    """A run before it begins. `ranks`: the processes that share it. `damaged`: the training images that could not be
+    read so far.
+    """
 
     options: RunOptions
+    ranks: Ranks
     beginning: Beginning
     dataset: DataSet
     damaged: DamagedImages
@@ -87,6 +93,7 @@ class Plan:
             "device": str(self.trainer.device),
             "dtype": str(self.trainer.dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
+            "processes": self.ranks.count,
         }
 
 
@@ -98,17 +105,22 @@ def make_plan(
     device: str,
     workers: int,
     beginning: Beginning | None = None,
+    parallel: Parallel = "data",
+    images_per_pass: int | None = None,
+    ranks: Ranks | None = None,
 ) -> Plan:
     """Everything chosen and built that `options` name or leave open; the plan's options leave nothing open.
 
-    `beginning`: what the run began with, when it is resumed; else it comes from the options and the data.
+    `beginning`: what the run began with, when it is resumed; else it comes from the options and the data. `parallel`,
+    `ranks`: how the net is laid out, and over which processes, see `layouts`; all of them must call this.
 
     Raises:
         InputError: a net, recipe, weights, device or split that does not exist or does not fit the others.
     """
     if options.until_error is not None and not 0 <= options.until_error <= 1:
         raise InputError(f"until_error is {options.until_error}; it must be a fraction from 0 to 1")
-    where = pick_device(device)
+    ranks = ranks or Ranks()
+    where = pick_device(device, ranks.local if ranks.count > 1 else None)
     dtype = pick_precision(options.precision or "auto", where)
     seed = options.seed or 0
     options = options if beginning else _with_parent(options)
@@ -124,23 +136,37 @@ def make_plan(
     net = build(spec, seed=seed % 2**64)
     if parent:
         observer.say(f"begun from {options.weights}, {_take_over(net, parent, taken_over)}")
-    damaged = DamagedImages(len(dataset.split("train")), observer.say)
-    beginning = beginning or begin_with(spec, recipe, dataset, parent, observer, workers, damaged)
-    loader = _loader(recipe, beginning, dataset, seed, workers, damaged)
+    ranks.check_same(
+        {
+            "net": spec_to_json(spec),
+            "recipe": recipe.to_json(),
+            "set of images": describe_data(dataset),
+            "seed": seed,
+            "precision": str(dtype),
+            "way to share": parallel,
+        }
+    )
+    layout = lay_out(parallel, net, crops_by_epoch(recipe, spec.input[1]), ranks, where)
+    damaged = DamagedImages(len(dataset.split("train")), observer.say if ranks.is_first else ranks.warn)
+    beginning = beginning or ranks.first(lambda: begin_with(spec, recipe, dataset, parent, observer, workers, damaged))
+    part = (ranks.rank, ranks.count) if layout.divides_images else (0, 1)
+    loader = _loader(recipe, beginning, dataset, seed, workers, damaged, part)
     limit = options.limit_train_batches or loader.steps_per_epoch
     steps_per_epoch = min(limit, loader.steps_per_epoch)
     trainer = Trainer(
-        net,
+        layout,
         recipe,
         InputLayer(beginning.preprocessing),
         device=where,
         dtype=dtype,
         seed=seed,
         total_steps=recipe.epochs * steps_per_epoch,
+        images_per_pass=images_per_pass,
         say=observer.say,
     )
     return Plan(
         options=_resolved(options, spec, recipe, seed, dtype),
+        ranks=ranks,
         beginning=beginning,
         dataset=dataset,
         damaged=damaged,
@@ -202,7 +228,13 @@ def _take_over(net: Net, parent: Weights, known: NDArray[np.int64] | None) -> st
 
 
 def _loader(
-    recipe: Recipe, beginning: Beginning, dataset: DataSet, seed: int, workers: int, damaged: DamagedImages
+    recipe: Recipe,
+    beginning: Beginning,
+    dataset: DataSet,
+    seed: int,
+    workers: int,
+    damaged: DamagedImages,
+    part: tuple[int, int],
 ) -> TrainLoader:
     preprocessing, statistics = beginning.preprocessing, beginning.statistics
     options = LoaderOptions(
@@ -216,6 +248,7 @@ def _loader(
         seed=seed,
         workers=workers,
         crop_by_epoch=crops_by_epoch(recipe, preprocessing.crop),
+        part=part,
     )
     pca = (statistics.pca_stdevs, statistics.pca_eigenvectors) if statistics and recipe.color_noise.base else None
     return TrainLoader(dataset.split("train"), options, pca, damaged)

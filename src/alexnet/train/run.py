@@ -6,10 +6,11 @@ validation split, best.safetensors. It can be resumed after whatever has ended i
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -21,15 +22,18 @@ from alexnet.lock import hold
 from alexnet.memory import keep_memory
 from alexnet.nn.native import why_not
 from alexnet.train.checkpoint import CHECKPOINT, Progress, load_checkpoint, save_checkpoint
-from alexnet.train.device import has_fast_bf16
+from alexnet.train.device import has_fast_bf16, pick_device
 from alexnet.train.epochs import CURVES, Epochs, RunResult
-from alexnet.train.folder import begin_run, check_data, check_unused, read_run
+from alexnet.train.folder import KeptRun, begin_run, check_data, check_unused, read_run
+from alexnet.train.layouts import Parallel
 from alexnet.train.loop import Trainer
-from alexnet.train.observer import Observer, Printing
+from alexnet.train.observer import Observer, Printing, Silent
 from alexnet.train.options import RunOptions
 from alexnet.train.plan import Plan, make_plan
+from alexnet.train.ranks import Ranks, joined
 from alexnet.train.saver import BEST, LAST
 from alexnet.train.stop import stop_requests
+from alexnet.weights.catalog import RUN_FILE
 
 __all__ = ["RunResult", "train"]
 
@@ -43,41 +47,80 @@ def train(
     resume: bool = False,
     device: str = "auto",
     workers: int = 2,
+    parallel: Parallel = "data",
+    images_per_pass: int | None = None,
 ) -> RunResult:
     """Train as `options` say and keep everything in `out` (default runs/<data>-<time>), told to `observer` (default:
     printed).
 
     `dataset`: what `options.data` would be opened as, where it is open already or has no name, such as some classes of
-    another; it is needed again to resume. `device` and `workers` belong to the machine, not to the run: they may differ
-    when it is resumed. Ctrl-C and SIGTERM save where the run stands, after the step in hand, and then do what they
-    always do. One run at a time in a process: each step seeds torch's generator, which all threads share.
+    another; it is needed again to resume. `device`, `workers`, `parallel` and `images_per_pass` (a step's images go
+    through the net in so many at a time) belong to the machine, not to the run: they may differ when it is resumed.
+    Ctrl-C and SIGTERM save where the run stands, after the step in hand, and then do what they always do. One run at a
+    time in a process: each step seeds torch's generator, which all threads share.
+
+    Under `torchrun` all processes call this, and share the run as `parallel` says, see `alexnet.train.layouts`. Those
+    that it starts again after a failure go on from the last checkpoint in `out`.
 
     Raises:
         InputError: options, data or weights that cannot be used, a folder that already holds a run, or is in use.
         DivergedError: the loss is not a finite number.
+        RunError: another process of the run is gone.
         OSError: the disk is full or the folder is read-only.
         KeyboardInterrupt: Ctrl-C; all is saved.
     """
-    observer = observer or Printing()
     keeps_memory = keep_memory()
+    with joined(pick_device(device)) as ranks:
+        observer = (observer or Printing()) if ranks.is_first else Silent()
+        asked = ranks.together(lambda: _look(ranks, options, dataset, Path(out) if out else None, resume=resume))
+        plan = ranks.together(
+            lambda: make_plan(
+                asked.options,
+                asked.dataset,
+                observer,
+                device=device,
+                workers=workers,
+                beginning=asked.kept.beginning if asked.kept else None,
+                parallel=parallel,
+                images_per_pass=images_per_pass,
+                ranks=ranks,
+            )
+        )
+        _say_how_fast(observer, plan.trainer, keeps_memory)
+        folder = asked.folder
+        with ExitStack() as stack, stop_requests() as stop:
+            ranks.first(lambda: stack.enter_context(_alone_in(folder)))
+            ranks.check_shared(folder)
+            progress = _resume(plan, folder, observer) if asked.kept else _begin(plan, folder)
+            return Epochs(plan, folder, progress, observer, stop).train()
+
+
+class _Asked(NamedTuple):
+    options: RunOptions
+    kept: KeptRun | None
+    dataset: DataSet
+    folder: Path
+
+
+def _look(ranks: Ranks, options: RunOptions, dataset: DataSet | None, out: Path | None, *, resume: bool) -> _Asked:
+    """What is asked for, where it is, and what is there of it already."""
     if resume and not out:
         raise InputError("--resume continues the run in --out; say which folder that is")
-    kept = read_run(Path(out), options) if out and resume else None
+    if ranks.may_restart and not out:
+        raise InputError("a run that torchrun may start again needs --out, to find what it has done")
+    resume = resume or (ranks.is_restarted and out is not None and ranks.first((out / RUN_FILE).exists))
+    kept = read_run(out, options) if out and resume else None
     options = kept.options if kept else options
     dataset = dataset or open_data(
         options.data, Path(options.ground_truth) if options.ground_truth else None, options.class_order or "sorted"
     )
-    folder = Path(out) if out else _new_folder(dataset.name)
+    name = dataset.name
+    folder = out or ranks.first(lambda: _new_folder(name))
     if kept:
         check_data(folder, kept, dataset)
     else:
         check_unused(folder)
-    beginning = kept.beginning if kept else None
-    plan = make_plan(options, dataset, observer, device=device, workers=workers, beginning=beginning)
-    _say_how_fast(observer, plan.trainer, keeps_memory)
-    with _alone_in(folder), stop_requests() as stop:
-        progress = _resume(plan, folder, observer) if resume else _begin(plan, folder)
-        return Epochs(plan, folder, progress, observer, stop).train()
+    return _Asked(options, kept, dataset, folder)
 
 
 def _say_how_fast(observer: Observer, trainer: Trainer, keeps_memory: bool) -> None:
@@ -109,20 +152,23 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 def _begin(plan: Plan, folder: Path) -> Progress:
     """A checkpoint before the first step: from then on the run needs no parent, and a disk too full shows at once."""
-    check_unused(folder)  # again: another run may have begun here while this one was planned
-    for name in (BEST, LAST, CURVES):  # of an earlier run whose run.json is gone
-        (folder / name).unlink(missing_ok=True)
-    progress, trainer = Progress(), plan.trainer
-    save_checkpoint(folder, progress, trainer.net.state_dict(), trainer.optimizer.velocities())
-    begin_run(folder, plan.options, plan.beginning, plan.describe())
+    progress, weights, velocities = Progress(), plan.trainer.weights(), plan.trainer.velocities()
+
+    def begin() -> None:
+        check_unused(folder)  # again: another run may have begun here while this one was planned
+        for name in (BEST, LAST, CURVES):  # of an earlier run whose run.json is gone
+            (folder / name).unlink(missing_ok=True)
+        save_checkpoint(folder, progress, weights, velocities)
+        begin_run(folder, plan.options, plan.beginning, plan.describe())
+
+    plan.ranks.first(begin)
     return progress
 
 
 def _resume(plan: Plan, folder: Path, observer: Observer) -> Progress:
-    progress, weights, velocities = load_checkpoint(folder)
+    progress, weights, velocities = plan.ranks.together(lambda: load_checkpoint(folder))
     try:
-        plan.trainer.net.load_state_dict(weights)
-        plan.trainer.optimizer.load_velocities(velocities)
+        plan.trainer.load(weights, velocities)
     except (RuntimeError, KeyError) as error:
         raise WeightsError(f"{folder / CHECKPOINT} is of another net than {plan.spec.name}") from error
     observer.say(f"resumed {folder} at step {progress.step:,} of {plan.total_steps:,}")

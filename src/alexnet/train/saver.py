@@ -24,7 +24,10 @@ SECONDS_PER_CHECKPOINT = 600.0
 
 
 class Saver:
-    """Saves the state of `plan` at `progress`; nothing is saved that is not a number any more."""
+    """Saves the state of `plan` at `progress`; nothing is saved that is not a number any more.
+
+    Of the processes of a run all must call its methods; the first writes.
+    """
 
     def __init__(self, plan: Plan, folder: Path, progress: Progress) -> None:
         self.plan, self.folder, self.progress = plan, folder, progress
@@ -37,23 +40,29 @@ class Saver:
             DivergedError: the weights are no numbers any more; the checkpoint before stays.
             OSError: the disk is full or the folder is read-only; the checkpoint before stays.
         """
-        trainer = self.plan.trainer
-        trainer.check_finite(self.progress.step)
-        save_checkpoint(self.folder, self.progress, trainer.net.state_dict(), trainer.optimizer.velocities())
+        trainer, ranks = self.plan.trainer, self.plan.ranks
+        ranks.together(lambda: trainer.check_finite(self.progress.step))
+        weights, velocities = trainer.weights(), trainer.velocities()
+        ranks.first(lambda: save_checkpoint(self.folder, self.progress, weights, velocities))
         self._saved_at, self._saved_step = monotonic(), self.progress.step
 
     def save_checkpoint_if_due(self) -> None:
         """`save_checkpoint`, every ten minutes."""
-        if monotonic() - self._saved_at > SECONDS_PER_CHECKPOINT:
+        if self.plan.ranks.first(lambda: monotonic() - self._saved_at > SECONDS_PER_CHECKPOINT):
             self.save_checkpoint()
 
     def save_epoch(self, weights: Weights, found: Evaluation | None) -> None:
         """Weights and checkpoint. Only a validation split chooses the best weights: nothing selects on test."""
+        is_best = found is not None and self.plan.measured_split == "val" and self._is_best(found)
         errors = [found.record(self.plan.dataset.name, self.plan.measured_split)] if found else []
         weights = with_errors(weights, errors)
-        if found and self.plan.measured_split == "val" and self._is_best(found):
-            save_weights(self.folder / BEST, weights)
-        save_weights(self.folder / LAST, weights)
+        names = (BEST, LAST) if is_best else (LAST,)
+
+        def save() -> None:
+            for name in names:
+                save_weights(self.folder / name, weights)
+
+        self.plan.ranks.first(save)
         self.save_checkpoint()
 
     def how_to_resume(self) -> str:
@@ -70,7 +79,7 @@ class Saver:
             DivergedError: weights or logits that are not finite numbers.
         """
         plan, preprocessing = self.plan, self.plan.beginning.preprocessing
-        plan.trainer.check_finite(self.progress.step)
+        plan.ranks.together(lambda: plan.trainer.check_finite(self.progress.step))
         weights = Weights(
             spec=plan.spec,
             classes=plan.dataset.classes,

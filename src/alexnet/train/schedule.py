@@ -2,7 +2,7 @@
 
 from math import ceil
 
-from alexnet.recipes import DExp, Exp, Linear, Plateau, Recipe, Schedule, Steps
+from alexnet.recipes import DExp, Exp, Linear, Plateau, Poly, Recipe, Schedule, Steps
 
 # A held first rate takes at most this part of the run, so that every run ends with its small rates. Ours.
 MOST_OF_THE_RUN = 0.7
@@ -28,6 +28,8 @@ def rate_at(schedule: Schedule, progress: float, plateaus: int = 0) -> float:
             return float(schedule.base * schedule.factor**-progress)
         case Linear():
             return schedule.base * (1 - progress) + schedule.final * progress
+        case Poly():
+            return float(schedule.base * (1 - progress) ** schedule.power)
         case Plateau():
             return float(schedule.base / schedule.factor ** min(plateaus, schedule.times))
 
@@ -50,6 +52,11 @@ def recipe_progress(recipe: Recipe, step: int, total_steps: int) -> float:
     if progress < held:
         return progress * first_drop / held
     return first_drop + (progress - held) * (1 - first_drop) / (1 - held)
+
+
+def warmup_share(recipe: Recipe, step: int) -> float:
+    """What part of its rates a recipe gives update number `step` (from 0): all, once it has warmed up."""
+    return min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
 
 
 def crops_by_epoch(recipe: Recipe, crop: int) -> tuple[int, ...]:

@@ -1,0 +1,22 @@
+"""Parts of something that lies in order: of a row's outputs, of a batch's images. Standard library only."""
+
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """`size` of `total`, from `start` on."""
+
+    start: int
+    size: int
+    total: int
+
+    @property
+    def stop(self) -> int:
+        """Where the next one starts."""
+        return self.start + self.size
+
+
+def spans(total: int, count: int) -> tuple[Span, ...]:
+    """`total` cut into `count` spans in order, the first ones larger by one where it does not divide."""
+    starts = [part * (total // count) + min(part, total % count) for part in range(count + 1)]
+    return tuple(Span(start, stop - start, total) for start, stop in zip(starts, starts[1:], strict=False))

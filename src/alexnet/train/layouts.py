@@ -1,0 +1,290 @@
+"""How a net is laid out over the devices and processes of a run; what comes out is the same but for rounding.
+
+- `WholeNet`: one device has all of it, and all images of a step.
+- `DataParallel`: so has every process, but only its share of the images; gradients are added up.
+- `Towers`: every part has its share of each row, and all images (paper, sec. 3.2).
+- `OneWeirdTrick`: below the first fc row as in `DataParallel`, from there on as in `Towers`: the convolutions have most
+  of the work and few weights, the fc rows most of the weights and little work (Krizhevsky 2014, arXiv 1404.5997).
+"""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+
+from alexnet.arch.cut import at_first_fc
+from alexnet.arch.smaller import smaller
+from alexnet.arch.spec import Spec
+from alexnet.arch.towers import TOWERS
+from alexnet.errors import InputError
+from alexnet.nn import Net
+from alexnet.nn.build import assemble
+from alexnet.nn.exchange import BetweenDevices, BetweenProcesses, Exchange
+from alexnet.nn.layers import use_channels_last
+from alexnet.nn.towers import Pieces, TowerNet, Trunk, cut_tensors, join_tensors
+from alexnet.train.ranks import Ranks
+from alexnet.train.share import Share
+from alexnet.train.summed import SummedGradients
+
+Parallel = Literal["data", "towers", "one-weird-trick"]
+Tensors = Mapping[str, Tensor]
+
+
+class _InTwo(nn.Module):
+    """A net of which the fc rows are in parts."""
+
+    def __init__(self, spec: Spec, trunk: Trunk, head: TowerNet) -> None:
+        super().__init__()
+        self.spec, self.trunk, self.head = spec, trunk, head
+
+
+class Layout:
+    """A net on its devices. `module` has its parameters, which names of rows end the names of (`conv1.weight`).
+
+    `nets`: what gives logits, by the side of the images; all around the same parameters.
+    `divides_images`: whether each process has its share of a step's images, or all of them. `may_compile`: whether a
+    step is the same work every time, with nobody to wait for.
+    """
+
+    divides_images = False
+    may_compile = False
+
+    def __init__(self, module: Net | TowerNet | _InTwo, nets: Mapping[int, nn.Module]) -> None:
+        self.module, self.nets = module, nets
+
+    @property
+    def spec(self) -> Spec:
+        """The whole net."""
+        return self.module.spec
+
+    def logits(self, x: Tensor, share: Share) -> Tensor:
+        """Of the images whose labels `labels` gives: float32 or as autocast has it, (N, num_classes)."""
+        logits: Tensor = self.nets[x.shape[-1]](x)
+        return logits
+
+    def labels(self, labels: Tensor, share: Share) -> Tensor:
+        """Of the images whose logits this process has, from those of its own images."""
+        return labels
+
+    def totals(self, loss: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and wrong answers of the step, from those that this process has found."""
+        return loss, wrong
+
+    def more_to_come(self) -> AbstractContextManager[Any]:
+        """Within it gradients stay where they are: another pass of the same step follows."""
+        return nullcontext()
+
+    def sums(self, values: Tensors) -> dict[str, Tensor]:
+        """By name in the whole net, what `values`, by the names of `module`'s parameters, come to in all parts."""
+        return dict(values)
+
+    def join(self, pieces: Tensors) -> dict[str, Tensor]:
+        """The tensors of the whole net from those by the names of `module`'s parameters; all processes must call it."""
+        return dict(pieces)
+
+    def split(self, tensors: Tensors) -> dict[str, Tensor]:
+        """What `module` has of the tensors of the whole net."""
+        return dict(tensors)
+
+
+class WholeNet(Layout):
+    """All of a net on one device; `sides`: the other sizes of images that it is to take, see `alexnet.arch.smaller`."""
+
+    may_compile = True
+
+    def __init__(self, net: Net, device: torch.device, sides: Sequence[int] = ()) -> None:
+        net = net.to(device)
+        use_channels_last(net)
+        parameters = dict(net.named_parameters())
+        nets = {net.spec.input[1]: net} | {side: assemble(smaller(net.spec, side), parameters) for side in sides}
+        super().__init__(net, nets)
+
+
+class DataParallel(WholeNet):
+    """The whole net in every process of `group`, which see different images."""
+
+    divides_images, may_compile = True, False
+
+    def __init__(self, net: Net, device: torch.device, sides: Sequence[int] = (), *, group: dist.ProcessGroup) -> None:
+        super().__init__(net, device, sides)
+        self._group, self._summed = group, SummedGradients(self.nets, group)
+
+    def logits(self, x: Tensor, share: Share) -> Tensor:
+        """Of this process's images."""
+        return self._summed(x)
+
+    def totals(self, loss: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
+        """Added up over the processes."""
+        both = torch.stack([loss.double(), wrong.double()])
+        dist.all_reduce(both, group=self._group)
+        return both[0].float(), both[1].long()
+
+    def more_to_come(self) -> AbstractContextManager[Any]:
+        """Gradients are added up over the processes once, in the last pass."""
+        return self._summed.alone()
+
+
+class Towers(Layout):
+    """The parts of a net that `exchange` knows, each with all images."""
+
+    def __init__(self, net: Net, exchange: Exchange, sides: Sequence[int] = ()) -> None:
+        self._exchange = exchange
+        pieces = _as_parameters(cut_tensors(net.spec, exchange, net.state_dict()))
+        specs = {net.spec.input[1]: net.spec} | {side: smaller(net.spec, side) for side in sides}
+        nets = {side: TowerNet(spec, exchange, pieces) for side, spec in specs.items()}
+        super().__init__(nets[net.spec.input[1]], nets)
+
+    def sums(self, values: Tensors) -> dict[str, Tensor]:
+        """Of all parts."""
+        return _added(values, self._exchange)
+
+    def join(self, pieces: Tensors) -> dict[str, Tensor]:
+        """Those of all parts, laid together."""
+        return join_tensors(self.spec, self._exchange, _by_key(pieces))
+
+    def split(self, tensors: Tensors) -> dict[str, Tensor]:
+        """The shares of the parts that are here."""
+        return _by_part(cut_tensors(self.spec, self._exchange, tensors))
+
+
+class OneWeirdTrick(Layout):
+    """Convolutions whole in every process, for its own images; fc rows in parts, for the images of all."""
+
+    divides_images = True
+
+    def __init__(self, net: Net, device: torch.device, sides: Sequence[int] = (), *, group: dist.ProcessGroup) -> None:
+        self._exchange = BetweenProcesses(group, device)
+        in_trunk, last, self._head_spec = at_first_fc(net.spec)
+        above, below = _parted(net.to(device).state_dict(), in_trunk)
+        weights = {name: nn.Parameter(tensor) for name, tensor in above.items()}
+        self._head = TowerNet(
+            self._head_spec, self._exchange, _as_parameters(cut_tensors(self._head_spec, self._exchange, below))
+        )
+        specs = {net.spec.input[1]: net.spec} | {side: smaller(net.spec, side) for side in sides}
+        trunks = {side: Trunk(spec, at_first_fc(spec).last, weights) for side, spec in specs.items()}
+        use_channels_last(trunks[net.spec.input[1]])
+        self._summed = SummedGradients(trunks, group)
+        self._in_trunk = in_trunk
+        super().__init__(_InTwo(net.spec, trunks[net.spec.input[1]], self._head), trunks)
+
+    def logits(self, x: Tensor, share: Share) -> Tensor:
+        """Of the images of all processes."""
+        maps = self._exchange.gather([self._summed(x)], share.spans, 0)[0]
+        logits: Tensor = self._head(maps)
+        return logits
+
+    def labels(self, labels: Tensor, share: Share) -> Tensor:
+        """Of the images of all processes."""
+        return self._exchange.gather_alike([labels[:, None]], share.spans, 0)[:, 0]
+
+    def more_to_come(self) -> AbstractContextManager[Any]:
+        """Not here.
+
+        Raises:
+            InputError: always.
+        """
+        raise InputError("--parallel one-weird-trick takes a batch in one pass; leave --images-per-pass out")
+
+    def sums(self, values: Tensors) -> dict[str, Tensor]:
+        """Those of the trunk, and of all parts of the head."""
+        above, below = _parted(values, ("trunk",))
+        return {_key(name): value for name, value in above.items()} | _added(below, self._exchange)
+
+    def join(self, pieces: Tensors) -> dict[str, Tensor]:
+        """The trunk's as they are, and those of all parts of the head laid together."""
+        above, below = _parted(pieces, ("trunk",))
+        whole = {_key(name): tensor for name, tensor in above.items()}
+        return whole | join_tensors(self._head_spec, self._exchange, _by_key(below))
+
+    def split(self, tensors: Tensors) -> dict[str, Tensor]:
+        """The trunk's, and this process's share of the head's."""
+        above, below = _parted(tensors, self._in_trunk)
+        parts = _by_part(cut_tensors(self._head_spec, self._exchange, below))
+        return {f"trunk.{name}": tensor for name, tensor in above.items()} | {
+            f"head.{name}": tensor for name, tensor in parts.items()
+        }
+
+
+def lay_out(parallel: Parallel, net: Net, sides: Iterable[int], ranks: Ranks, device: torch.device) -> Layout:
+    """`net` over the processes of a run, each of which has `device`; `sides`: the sizes of images that it will see.
+
+    Two towers are two processes, or one with two devices (on a CPU with one, twice).
+
+    Raises:
+        InputError: so many processes, or devices, as this way cannot use.
+        SpecError: a net that cannot be parted in this way.
+    """
+    others = sorted(set(sides) - {net.spec.input[1]})
+    match parallel:
+        case "data":
+            return (
+                DataParallel(net, device, others, group=ranks.group) if ranks.group else WholeNet(net, device, others)
+            )
+        case "towers" if ranks.group and ranks.count == TOWERS:
+            return Towers(net, BetweenProcesses(ranks.group, device), others)
+        case "towers" if not ranks.group:
+            return Towers(net, BetweenDevices(_two_of(device)), others)
+        case "towers":
+            raise InputError(f"--parallel towers takes two processes, or one, not {ranks.count}")
+        case "one-weird-trick" if ranks.group:
+            mesh = init_device_mesh(device.type, (ranks.count,), mesh_dim_names=("parts",))
+            return OneWeirdTrick(net, device, others, group=mesh.get_group())
+        case _:
+            raise InputError(
+                "--parallel one-weird-trick takes several processes: torchrun --nproc-per-node 2 -m alexnet train ..."
+            )
+
+
+def _two_of(device: torch.device) -> tuple[torch.device, ...]:
+    """Raises InputError where there is one alone."""
+    if device.type != "cuda":
+        return (device, device)
+    if torch.cuda.device_count() < TOWERS:
+        raise InputError("--parallel towers takes two CUDA devices, of which this machine has one; add --device cpu")
+    return tuple(torch.device("cuda", number) for number in range(TOWERS))
+
+
+def _key(name: str) -> str:
+    """`conv1.weight` of any name that ends so."""
+    return ".".join(name.split(".")[-2:])
+
+
+def _parted(tensors: Tensors, first: Container[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Those whose names begin with one of `first`, and the others."""
+    above = {name: tensor for name, tensor in tensors.items() if name.split(".")[0] in first}
+    return above, {name: tensor for name, tensor in tensors.items() if name not in above}
+
+
+def _added(values: Tensors, exchange: Exchange) -> dict[str, Tensor]:
+    first = exchange.devices[0]
+    found = {key: torch.stack([value.to(first) for value in parts]).sum(0) for key, parts in _by_key(values).items()}
+    total = exchange.total(torch.stack(list(found.values())))
+    return dict(zip(found, total, strict=True))
+
+
+def _as_parameters(pieces: Mapping[str, Sequence[Tensor]]) -> Pieces:
+    """Laid out in memory as `use_channels_last` does."""
+    return {
+        name: tuple(
+            nn.Parameter(part.contiguous(memory_format=torch.channels_last) if part.ndim == 4 else part)
+            for part in parts
+        )
+        for name, parts in pieces.items()
+    }
+
+
+def _by_key(pieces: Tensors) -> dict[str, list[Tensor]]:
+    """By the name in the whole net, those of the parts that are here, in order, from `parts.0.conv1.weight` and so on."""
+    found: dict[str, list[Tensor]] = {}
+    for name, tensor in pieces.items():
+        found.setdefault(_key(name), []).append(tensor)
+    return found
+
+
+def _by_part(pieces: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
+    """The inverse of `_by_key`."""
+    return {f"parts.{place}.{name}": part for name, parts in pieces.items() for place, part in enumerate(parts)}
