@@ -63,6 +63,10 @@ def test_a_mean_image_is_as_large_as_the_canvas() -> None:
     ("said", "words"),
     [
         ("transform_param { crop_size: 8 force_gray: true }", "transform_param.force_gray: pictures of one channel"),
+        (
+            "image_data_param { is_color: false } transform_param { crop_size: 8 }",
+            "is_color: False: pictures of",
+        ),
         ("transform_param { crop_size: 8 scale: 0 }", "transform_param.scale: must be above zero"),
         ("transform_param { crop_size: 8 mean_value: 1 mean_value: 2 }", "mean_value: 2 of them for 3 channels"),
         ("transform_param { crop_size: 8 mean_value: nan }", "mean_value: nan is no number"),

@@ -47,8 +47,8 @@ class Images:
         """The same in our words. mean_image: float32 (3, height, width), blue first, its size that of the canvas.
 
         Where a definition says nothing of a mean, ImageNet's is subtracted, and a crop of the size of ImageNet's comes
-        from images of 256 pixels. Caffe subtracts its mean image before it crops, the same at every place; here its
-        central crop is subtracted from every crop, which for the central view is one and the same.
+        from images of 256 pixels. Caffe subtracts its mean image before it crops: from every view
+        that of it which lies under the view.
 
         Raises:
             InputError: a mean image that the crop does not fit, or of another size than the definition says; images of
@@ -66,6 +66,7 @@ class Images:
             scale=self.scale,
             mean=(means[0] * self.scale, means[1] * self.scale, means[2] * self.scale),
             mean_image=None if mean_image is None else mean_image * np.float32(self.scale),
+            mean_crop="center" if mean_image is None else "view",
         )
 
 
@@ -92,6 +93,7 @@ def images_of_layer(layer: Layer) -> Images:
     old = data if layer.kind in ("Data", "ImageData") else transform  # before 2014 these said it themselves
     if transform.flag("force_gray"):
         transform.refuse("pictures of one channel are not read here", "force_gray")
+    layer.settings("image_data_param").expect("is_color", True, "pictures of one channel are not read here")
     crop = transform.whole("crop_size") or old.whole("crop_size")
     shape = _SHAPES[layer.kind](layer, data, crop)
     scale = transform if "scale" in transform else old

@@ -14,7 +14,7 @@ import numpy as np
 
 from alexnet.errors import InputError
 from alexnet.interop.caffe.blob import FLOAT32_BYTES, Array, read_blob, write_blob
-from alexnet.interop.caffe.schema import V1_TYPES
+from alexnet.interop.caffe.v1 import V1_TYPES
 from alexnet.interop.protobuf import Buffer, Message, write_header, write_integer, write_text
 
 SUFFIX = ".caffemodel"
