@@ -25,7 +25,7 @@ from alexnet.interop.onnx import Graph
 from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
-from alexnet.weights.caffe import save_caffe, written_files
+from alexnet.weights.caffe_writer import save_caffe, written_files
 from alexnet.weights.catalog import SUFFIXES, files_of
 from alexnet.weights.class_order import in_class_order, knows_ilsvrc
 from alexnet.weights.foreign import PTH

@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+from tests.fuzz.text_messages import is_word, with_field
+
 from alexnet.errors import InputError
 from alexnet.interop.protobuf import read_fields, write_block, write_integer
 
@@ -22,7 +24,7 @@ LONGEST = 1 << 17  # bytes of a changed file
 
 _Inside = tuple[bytes, Callable[[bytes], bytes]]  # a part of a content, and what puts another in its place
 _DEEPER = 0.8  # how often a change goes inside where it can
-_PROTOBUF = (b"\x08", b"\x0a", b"\xa2\x06", b"\x12")  # that the messages of nets begin with
+_CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")  # characters that no text has, and almost every message
 
 _INTEGERS = (
     0,
@@ -181,6 +183,10 @@ _Change = Callable[[bytes, Random, Sequence[bytes]], bytes]
 def _changes(content: bytes) -> Sequence[_Change]:
     if content.startswith((b"\x80", b"(", b"}")):
         return (*_OF_UNITS, *_OF_BYTES)
+    if _fields(content):
+        return (*_OF_FIELDS, *_OF_BYTES)
+    if _is_text(content) and b"{\n" in content:
+        return (*_OF_UNITS, _odd_number, _other_word, *_FIELD_SET)
     return (*_OF_UNITS, _odd_number, _other_word) if _is_text(content) else _OF_BYTES
 
 
@@ -195,12 +201,15 @@ def _units(content: bytes) -> list[bytes]:
         return [content[start:end] for start, end in zip(starts, [*starts[1:], len(content)], strict=True)]
     except Exception:  # it is none, or is one no more
         pass
-    if content.startswith(_PROTOBUF) and not _is_text(content):
-        try:
-            return list(map(_field, read_fields(content)))
-        except InputError:
-            pass
-    return content.splitlines(keepends=True)
+    return list(map(_field, _fields(content))) or content.splitlines(keepends=True)
+
+
+def _fields(content: bytes) -> list[tuple[int, int | memoryview]]:
+    """The fields of a message; none of what is no message."""
+    try:
+        return list(read_fields(content)) if _CONTROL.search(content[:1000]) else []
+    except InputError:
+        return []
 
 
 def _unit_changed(content: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
@@ -227,6 +236,22 @@ def _instruction(content: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
     is_text = _is_text(content)
     units[at : at + rng.randrange(2)] = [rng.choice(others) + b"\n" if is_text else rng.choice(_INSTRUCTIONS)]
     return b"".join(units)
+
+
+def _field_renumbered(content: bytes, rng: Random, _others: Sequence[bytes]) -> bytes:
+    """A field of a message under the number of another: something else, with the same value."""
+    fields = list[tuple[int, int | bytes | memoryview]](_fields(content))
+    at = rng.randrange(len(fields))
+    fields[at] = (rng.choice((rng.randrange(1, 10), rng.choice(fields)[0], 100)), fields[at][1])
+    return b"".join(map(_field, fields))
+
+
+def _field_set(content: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
+    """Mostly of a block that is there."""
+    words = [word for word in others if is_word(word)]
+    fitting = [word for word in words if word.partition(b"{")[0] + b"{" in content]
+    words = fitting if fitting and rng.random() < 0.8 else words
+    return with_field(content, rng, rng.choice(words)) if words else _other_word(content, rng, others)
 
 
 def _odd_number(content: bytes, rng: Random, _others: Sequence[bytes]) -> bytes:
@@ -289,5 +314,7 @@ def _place(content: bytes | bytearray, rng: Random) -> int:
     return rng.choice((rng.randrange(size), rng.randrange(min(size, 200)), size - 1 - rng.randrange(min(size, 200))))
 
 
+_FIELD_SET: tuple[_Change, ...] = (_field_set,) * 6
 _OF_UNITS: tuple[_Change, ...] = (_unit_changed, _unit_changed, _instruction)
+_OF_FIELDS: tuple[_Change, ...] = (_unit_changed, _unit_changed, _field_renumbered, _field_renumbered)
 _OF_BYTES: tuple[_Change, ...] = (_cut, _flipped, _overwritten, _block_changed)

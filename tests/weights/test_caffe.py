@@ -18,7 +18,7 @@ from alexnet.interop.caffe.mean import read_mean_image, write_mean_image
 from alexnet.preprocess import Preprocessing
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, save_weights
-from alexnet.weights.caffe import save_caffe
+from alexnet.weights.caffe_writer import save_caffe
 from alexnet.weights.catalog import files_of, find_header
 from alexnet.weights.stored import StoredTensors
 

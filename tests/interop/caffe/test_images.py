@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from alexnet.errors import InputError
-from alexnet.interop.caffe.images import IMAGENET_MEAN, Images, images_of_layer, images_to_settings
+from alexnet.interop.caffe.deploy import images_to_settings
+from alexnet.interop.caffe.images import IMAGENET_MEAN, Images, images_of_layer
 from alexnet.interop.caffe.layers import TEST, parse_layers
 from alexnet.preprocess import Preprocessing
 

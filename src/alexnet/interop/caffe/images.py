@@ -9,7 +9,6 @@ Source: BVLC/caffe, src/caffe/data_transformer.cpp, image_data_layer.cpp.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,21 +145,3 @@ def _given(layer: Layer, _data: Settings, _crop: int) -> tuple[int, int, int]:
 
 
 _SHAPES = {"Data": _cropped, "ImageData": _cropped, "MemoryData": _in_memory, "Input": _given}
-
-
-def images_to_settings(preprocessing: Preprocessing, mean_file: str) -> dict[str, dict[str, Any]]:
-    """The settings of an Input layer that say what `preprocessing` does; `mean_file`: of its mean image.
-
-    Raises:
-        InputError: red first, or divided by deviations, for which Caffe has no words.
-    """
-    if preprocessing.channel_order != "BGR" or preprocessing.std != (1.0, 1.0, 1.0):
-        raise InputError("Caffe takes images blue first and divides them by nothing; let conv1 have what they lack")
-    scale, resize = preprocessing.scale, preprocessing.resize
-    transform: dict[str, Any] = {} if scale == 1.0 else {"scale": scale}
-    if preprocessing.mean_image is not None:
-        transform["mean_file"] = mean_file
-    else:
-        transform["mean_value"] = [mean / scale for mean in preprocessing.mean]
-    canvas = {"new_height": resize} if isinstance(resize, int) else {"new_height": resize[0], "new_width": resize[1]}
-    return {"transform_param": transform, "image_data_param": canvas}

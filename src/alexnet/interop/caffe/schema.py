@@ -174,7 +174,7 @@ MESSAGES: Mapping[str, _Fields] = {
 }  # fmt: skip
 
 
-_ENUMS: Mapping[str, Mapping[str, int]] = {
+ENUMS: Mapping[str, Mapping[str, int]] = {
     "LayerType": {name: known.number for name, known in V1_TYPES.items()},
     "Phase": {"TRAIN": 0, "TEST": 1},
     "VarianceNorm": {"FAN_IN": 0, "FAN_OUT": 1, "AVERAGE": 2},
@@ -198,7 +198,7 @@ def net_message() -> Any:
         raise MissingExtraError("The protobuf library", "caffe") from None
 
     file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package=_PACKAGE, syntax="proto2")
-    for name, values in _ENUMS.items():
+    for name, values in ENUMS.items():
         # Values of an enum are named in what it stands in, and NONE is not to be taken twice: each has a message.
         enum = file.message_type.add(name=f"{name}Enum").enum_type.add(name=name)
         for value, number in values.items():
@@ -238,7 +238,7 @@ def _add_field(message: Any, key: str, number: int, kind: str) -> None:
     kind = kind.rstrip("*")
     if default:
         field.default_value = default
-    if kind in _ENUMS:
+    if kind in ENUMS:
         field.type, field.type_name = field.TYPE_ENUM, f".{_PACKAGE}.{kind}Enum.{kind}"
     elif kind in MESSAGES:
         field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
