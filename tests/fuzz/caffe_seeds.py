@@ -58,7 +58,8 @@ def caffe_files() -> list[Files]:
     strange = {**nets[0], "net.txt": b"n01440764\nn01443537 goldfish\nn99999999\n"}
     alone = caffemodel()[0]
     fed = [_fed(nets[0], data) for data in (*_FED, _FED[0] + _LABELS)]
-    return [*nets, *fed, usual, strange, alone, {**usual, **alone, "train_val.prototxt": b""}]
+    colour = {name: content for name, content in fed[-2].items() if name != "net.binaryproto"}
+    return [*nets, *fed, colour, usual, strange, alone, {**usual, **alone, "train_val.prototxt": b""}]
 
 
 def _fed(files: Files, data: str) -> Files:
