@@ -136,7 +136,8 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
     """The process that reads: tells for every input its number and what went wrong with it, at the end the branches."""
     set_up()
     target, seen = TARGETS[name], set[str]()
-    with Tracer(target.modules) as tracer:
+    with Tracer(target.modules, target.elsewhere) as tracer:
+        seeds = len(list((folder / "kept").glob("seed-*")))
         kept = [_get(at) for at in sorted((folder / "kept").iterdir(), key=lambda at: at.stat().st_mtime_ns)]
         for files in kept:
             if what := judge(target, _put(folder / "now", files)):
@@ -144,7 +145,7 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
                 report.send((first, (what, folder / "kept"), None))
         tracer.has_news()
         for number in range(first, inputs):
-            files = _changed(target, kept, Random(f"{seed} {name} {number}"))
+            files = _changed(target, kept, seeds, Random(f"{seed} {name} {number}"))
             what = judge(target, _put(folder / "now", files))
             if tracer.has_news():
                 kept.append(files)
@@ -158,16 +159,27 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
     report.send((inputs, None, tracer.branches(folder / "branches.json")))
 
 
-def _changed(target: Target, kept: list[Files], rng: Random) -> Files:
-    """One of what was kept, the latest a little more often, with one of its files changed."""
-    files = rng.choice(kept if rng.random() < 0.7 else kept[-10:])
-    name = rng.choice(list(files))
+def _changed(target: Target, kept: list[Files], seeds: int, rng: Random) -> Files:
+    """One of what was kept, with one of its files changed, and sometimes one gone.
+
+    The seeds come first in it; they and the latest are taken more often: what is refused early hides what comes after.
+    """
+    files = dict(rng.choice(rng.choice((kept, kept[:seeds], kept[-10:]))))
+    beside = sorted(files.keys() - {target.opens})
+    if beside and rng.random() < 0.05:
+        del files[rng.choice(beside)]
+    name = rng.choice(
+        [*files, *(each for each in files if each != target.opens)]
+    )  # what lies beside it has no target of its own
     others = [*(each[name] for each in rng.sample(kept, min(len(kept), 4)) if name in each)]
     return {**files, name: mutate(files[name], rng, [*others, *(word.encode() for word in target.words)])}
 
 
 def _put(folder: Path, files: Files) -> Path:
+    """These files in a folder, and no others."""
     folder.mkdir(parents=True, exist_ok=True)
+    for other in {path.name for path in folder.iterdir()} - files.keys():
+        (folder / other).unlink()
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return folder
@@ -178,14 +190,17 @@ def _get(folder: Path) -> Files:
 
 
 class Tracer:
-    """Which branches of some modules of the package were taken while it was entered."""
+    """Which branches of some modules of the package were taken while it was entered; functions that match are left out.
 
-    def __init__(self, modules: Iterable[str]) -> None:
+    elsewhere: a regular expression of such, besides that of all which only write.
+    """
+
+    def __init__(self, modules: Iterable[str], elsewhere: str = "") -> None:
         from coverage import Coverage
 
         self._files = [str(_PACKAGE / f"{name.replace('.', '/')}.py") for name in modules]
         self._coverage = Coverage(data_file=None, config_file=False, branch=True, include=self._files)
-        self._coverage.exclude(WRITERS)
+        self._coverage.exclude(f"{WRITERS}|{elsewhere}" if elsewhere else WRITERS)
         self._arcs = 0
 
     def __enter__(self) -> "Tracer":

@@ -12,9 +12,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.fuzz.fuzzer import MOST_BYTES, fuzz, judge
+from tests.fuzz.fuzzer import MOST_BYTES, _put, fuzz, judge
 from tests.fuzz.mutate import LONGEST, mutate
 from tests.fuzz.targets import Target
+from tests.fuzz.text_messages import with_field, words_of
 
 from alexnet.errors import InputError
 
@@ -107,6 +108,26 @@ def test_json_inside_json_is_changed_and_stays_json() -> None:
                 json.dumps(json.loads(json.loads(mutate(content, Random(seed), [b"x"]))["__metadata__"]["alexnet"]))
             )
     assert len(found) > 10
+
+
+def test_a_field_is_set_in_a_block_that_it_is_for() -> None:
+    text = b"layer {\n  name: 'a'\n  conv {\n    size: 3\n    pad: 1\n  }\n}\n"
+    changed = {with_field(text, Random(seed), b"conv { size: nan }") for seed in range(20)}
+    assert any(b"size: nan" in each and b"size: 3" not in each and b"pad: 1" in each for each in changed)
+    assert all(each.count(b"size: nan") == 1 for each in changed)
+    assert b"\npool { size: 2 }\n" in with_field(text, Random(0), b"pool { size: 2 }")
+
+
+def test_every_field_has_a_word_for_each_of_its_values() -> None:
+    messages = {"net": {"layer": (1, "l*")}, "l": {"on": (1, "bool=true"), "kind": (2, "E")}}
+    words = {"layer { on: true }", "layer { on: false }", "layer { kind: X }"}
+    assert set(words_of(messages, {"E": {"X": 0}}, "net")) == words
+
+
+def test_files_of_another_input_are_gone(tmp_path: Path) -> None:
+    _put(tmp_path, {"a": b"1", "b": b"2"})
+    _put(tmp_path, {"a": b"3"})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"3"}
 
 
 def test_a_run_is_the_same_again(tmp_path: Path) -> None:
