@@ -1,5 +1,6 @@
 """Parts of something that lies in order: of a row's outputs, of a batch's images. Standard library only."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 
@@ -19,4 +20,4 @@ class Span(NamedTuple):
 def spans(total: int, count: int) -> tuple[Span, ...]:
     """`total` cut into `count` spans in order, the first ones larger by one where it does not divide."""
     starts = [part * (total // count) + min(part, total % count) for part in range(count + 1)]
-    return tuple(Span(start, stop - start, total) for start, stop in zip(starts, starts[1:], strict=False))
+    return tuple(Span(start, stop - start, total) for start, stop in pairwise(starts))

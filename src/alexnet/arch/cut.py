@@ -9,7 +9,6 @@ Source: paper sec. 3.2 and 3.5; 2012 release, layers-145.cfg. Differs: fc8, ther
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import prod
 from typing import NamedTuple
 
 from alexnet.arch.rows import (

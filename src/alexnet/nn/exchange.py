@@ -50,11 +50,11 @@ class BetweenDevices:
     def __init__(self, devices: Sequence[torch.device]) -> None:
         self.num_parts, self.here, self.devices = len(devices), range(len(devices)), tuple(devices)
 
-    def gather(self, pieces: Sequence[Tensor], spans: Sequence[Span], dim: int = 1) -> list[Tensor]:
+    def gather(self, pieces: Sequence[Tensor], spans: Sequence[Span], dim: int = 1) -> list[Tensor]:  # noqa: ARG002
         """The whole, on every device."""
         return [_laid(pieces, dim, device) for device in self.devices]
 
-    def gather_alike(self, pieces: Sequence[Tensor], spans: Sequence[Span], dim: int = 1) -> Tensor:
+    def gather_alike(self, pieces: Sequence[Tensor], spans: Sequence[Span], dim: int = 1) -> Tensor:  # noqa: ARG002
         """The whole, on the first device."""
         return _laid(pieces, dim, self.devices[0])
 

@@ -58,7 +58,9 @@ class TowerNet(nn.Module):
         values = {IMAGE: [images.to(device, non_blocking=True) for device in self.exchange.devices]}
         for row in self._rows.values():
             read = [self._read(row, name, values[name]) for name in row.whole.inputs]
-            values[row.name] = self._run(row, [torch.cat(each, 1) if len(each) > 1 else each[0] for each in zip(*read)])
+            values[row.name] = self._run(
+                row, [torch.cat(each, 1) if len(each) > 1 else each[0] for each in zip(*read, strict=True)]
+            )
             if row.name == self._logits:
                 break
             for name in set(row.whole.inputs):

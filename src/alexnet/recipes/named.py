@@ -94,7 +94,7 @@ ONE_WEIRD_TRICK = Recipe(
 )
 
 
-# AlexNet with batch norms in 2017; 39 steps an epoch of ImageNet. Needs memory for its batch, or --images-per-pass.
+# 39 steps an epoch of ImageNet. A batch that does not fit memory is taken in several passes.
 LARS = replace(
     KRIZHEVSKY_145,
     name="lars",

@@ -61,12 +61,12 @@ class Layout:
         """The whole net."""
         return self.module.spec
 
-    def logits(self, x: Tensor, share: Share) -> Tensor:
+    def logits(self, x: Tensor, share: Share) -> Tensor:  # noqa: ARG002  some need it
         """Of the images whose labels `labels` gives: float32 or as autocast has it, (N, num_classes)."""
         logits: Tensor = self.nets[x.shape[-1]](x)
         return logits
 
-    def labels(self, labels: Tensor, share: Share) -> Tensor:
+    def labels(self, labels: Tensor, share: Share) -> Tensor:  # noqa: ARG002  some need it
         """Of the images whose logits this process has, from those of its own images."""
         return labels
 
@@ -113,7 +113,7 @@ class DataParallel(WholeNet):
         super().__init__(net, device, sides)
         self._group, self._summed = group, SummedGradients(self.nets, group)
 
-    def logits(self, x: Tensor, share: Share) -> Tensor:
+    def logits(self, x: Tensor, share: Share) -> Tensor:  # noqa: ARG002
         """Of this process's images."""
         return self._summed(x)
 
@@ -158,7 +158,7 @@ class OneWeirdTrick(Layout):
 
     def __init__(self, net: Net, device: torch.device, sides: Sequence[int] = (), *, group: dist.ProcessGroup) -> None:
         self._exchange = BetweenProcesses(group, device)
-        in_trunk, last, self._head_spec = at_first_fc(net.spec)
+        in_trunk, _, self._head_spec = at_first_fc(net.spec)
         above, below = _parted(net.to(device).state_dict(), in_trunk)
         weights = {name: nn.Parameter(tensor) for name, tensor in above.items()}
         self._head = TowerNet(
@@ -278,7 +278,7 @@ def _as_parameters(pieces: Mapping[str, Sequence[Tensor]]) -> Pieces:
 
 
 def _by_key(pieces: Tensors) -> dict[str, list[Tensor]]:
-    """By the name in the whole net, those of the parts that are here, in order, from `parts.0.conv1.weight` and so on."""
+    """By the name in the whole net, those of the parts that are here, in order; they are called `parts.0.conv1.weight`."""
     found: dict[str, list[Tensor]] = {}
     for name, tensor in pieces.items():
         found.setdefault(_key(name), []).append(tensor)

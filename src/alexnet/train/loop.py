@@ -11,13 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from alexnet.spans import Span
 from alexnet.data.loader import Batch
 from alexnet.errors import DivergedError, RunError
 from alexnet.nn import InputLayer
 from alexnet.nn.drawing import kept_state, set_images
 from alexnet.nn.layers import TestScaledDropout, TrainScaledDropout
 from alexnet.recipes import Recipe
+from alexnet.spans import Span
 from alexnet.train.checkpoint import Measured, Progress
 from alexnet.train.compiled import Gradients
 from alexnet.train.constraint import constraint_of
