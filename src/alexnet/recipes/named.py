@@ -98,7 +98,7 @@ ONE_WEIRD_TRICK = Recipe(
 LARS = replace(
     KRIZHEVSKY_145,
     name="lars",
-    source="You, Gitman and Ginsburg 2017, arXiv 1708.03888, and the Caffe files of B. Ginsburg, for batches of 32,768: "
+    source="You, Gitman and Ginsburg 2017, arXiv 1708.03888, and B. Ginsburg's Caffe files for batches of 32,768: "
     "rate 32, trust 0.001, five epochs of warm-up, poly(2), 100 epochs; differs: norms of 2012, not of batches",
     epochs=100,
     batch_size=32_768,

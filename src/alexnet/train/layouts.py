@@ -278,7 +278,7 @@ def _as_parameters(pieces: Mapping[str, Sequence[Tensor]]) -> Pieces:
 
 
 def _by_key(pieces: Tensors) -> dict[str, list[Tensor]]:
-    """By the name in the whole net, those of the parts that are here, in order; they are called `parts.0.conv1.weight`."""
+    """By the name in the whole net, those of the parts here, in order; they are called `parts.0.conv1.weight`."""
     found: dict[str, list[Tensor]] = {}
     for name, tensor in pieces.items():
         found.setdefault(_key(name), []).append(tensor)

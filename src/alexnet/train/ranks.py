@@ -242,8 +242,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         if not _is_of_connection(error):
             raise
         line = (
-            "another process of the run is gone; under torchrun --max-restarts all begin again, and go on from the last "
-            "checkpoint"
+            "another process of the run is gone; under torchrun --max-restarts all begin again from the last checkpoint"
         )
         raise (ToldElsewhereError(line, RunError.exit_status) if rank else RunError(line)) from error
     finally:
