@@ -27,7 +27,7 @@ def choice(**options: object):
 
 def test_both_files_give_one_net_and_what_they_say_of_its_rows():
     """conv3 is in two towers, which become two groups; fc10 reads both."""
-    spec, recipe = choice(net=NET, recipe=PARAMETERS)
+    spec, recipe, _ = choice(net=NET, recipe=PARAMETERS)
     assert [row.name for row in spec.rows if isinstance(row, Weighted)] == ["conv1", "conv2", "conv3", "fc10"]
     assert isinstance(conv3 := spec["conv3"], Conv)
     assert (conv3.out_channels, conv3.groups) == (64, 2)
@@ -38,12 +38,12 @@ def test_both_files_give_one_net_and_what_they_say_of_its_rows():
 
 
 def test_a_definition_alone_is_trained_by_a_named_recipe():
-    spec, recipe = choice(net=NET, recipe="cifar-relu")
+    spec, recipe, _ = choice(net=NET, recipe="cifar-relu")
     assert (spec.num_classes, recipe.name) == (10, "cifar-relu")
 
 
 def test_a_net_may_have_other_classes_than_its_file():
-    spec, _ = choose(RunOptions(data="photos", net=NET), None, 37, is_new=True)
+    spec, _, _ = choose(RunOptions(data="photos", net=NET), None, 37, is_new=True)
     assert spec.num_classes == 37
 
 
@@ -84,14 +84,14 @@ def test_a_tree_of_classes_is_built_but_not_trained(tmp_path):
 
 def test_weights_of_the_same_rows_are_trained_by_the_next_file(tiny_weights, tmp_path):
     """As the scripts of 2012 did line by line. Names and initial values of the net do not matter to its weights."""
-    spec, _ = choice(net=NET, recipe=PARAMETERS)
+    spec, _, _ = choice(net=NET, recipe=PARAMETERS)
     tensors = {key: np.zeros(shape, np.float32) for key, shape in tensor_shapes(spec).items()}
     preprocessing = replace(tiny_weights.preprocessing, resize=32, crop=32, mean_image=None)
     parent = Weights(spec=spec, classes=unnamed_classes(10), preprocessing=preprocessing, tensors=tensors)
     other = Path(NET).read_text().replace("initW=0.0001", "initW=0.0002\ninitWFunc=initw.makew(net)")
     (tmp_path / "next.cfg").write_text(other)
     options = RunOptions(data="cifar10", net=str(tmp_path / "next.cfg"), recipe=PARAMETERS, weights="parent")
-    found, recipe = choose(options, parent, 10, is_new=False)
+    found, recipe, _ = choose(options, parent, 10, is_new=False)
     assert (found.name, recipe.name) == ("next", "layer-params-cifar-towers")
     with pytest.raises(InputError, match="--weights parent is another net than"):
         choose(options, tiny_weights, 10, is_new=False)
@@ -117,3 +117,19 @@ def test_parameters_that_cannot_be_are_refused_in_one_line(old, new, words, tmp_
     (tmp_path / "params.cfg").write_text(re.sub(old, shorter, Path(PARAMETERS).read_text()))
     with pytest.raises(InputError, match=words):
         choice(net=NET, recipe=str(tmp_path / "params.cfg"))
+
+
+@pytest.mark.parametrize(("batch_size", "scale"), [(128, 1), (1024, 8), (32, 0.25)])
+def test_rates_grow_with_the_batch_and_with_it_alone(batch_size, scale):
+    own, found = choice(net="krizhevsky-145").recipe, choice(net="krizhevsky-145", batch_size=batch_size)
+    assert found.scale == scale
+    assert found.recipe.rates.weights.base == own.rates.weights.base * scale
+    assert found.recipe.row_rates["conv1"].biases.base == own.row_rates["conv1"].biases.base * scale
+    assert found.recipe.rates.weights.drops[0][1] == own.rates.weights.drops[0][1] * scale
+
+
+def test_a_rate_that_is_asked_for_is_the_rate_whatever_the_batch():
+    found = choice(net="krizhevsky-145", batch_size=1024, lr=0.03)
+    assert found.scale == 1
+    assert found.recipe.rates.weights.base == 0.03
+    assert choice(net="krizhevsky-145", recipe="lars", batch_size=8192).recipe.rates.weights.base == 8

@@ -19,7 +19,7 @@ from alexnet.errors import DataError, InputError
 from alexnet.nn import InputLayer, Net, build
 from alexnet.recipes import Plateau, Recipe
 from alexnet.train.beginning import Beginning, begin_with
-from alexnet.train.choice import choose, is_file
+from alexnet.train.choice import Choice, choose, is_file
 from alexnet.train.device import pick_device, pick_precision
 from alexnet.train.folder import describe_data
 from alexnet.train.layouts import Parallel, lay_out
@@ -126,11 +126,16 @@ def make_plan(
     options = options if beginning else _with_parent(options)
     parent = find_weights(options.weights) if options.weights and not beginning else None
     taken_over = find_classes(dataset.classes, parent.classes) if parent else None
-    spec, recipe = (
-        (beginning.spec, beginning.recipe)
+    spec, recipe, scale = (
+        Choice(beginning.spec, beginning.recipe)
         if beginning
         else choose(options, parent, len(dataset.classes), is_new=taken_over is None)
     )
+    if scale != 1:
+        observer.say(
+            f"batches of {recipe.batch_size:,}, not of the recipe's {round(recipe.batch_size / scale):,}: its rates are "
+            f"taken times {scale:g}, {recipe.rates.weights.base:g} to begin with; --lr sets another"
+        )
     _check_splits(dataset, recipe)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = build(spec, seed=seed % 2**64)

@@ -1,0 +1,221 @@
+"""How long does a training step take when devices share it, in three ways, and what would many of them give?
+
+    .venv/bin/python bench/scaling.py                 one, two and four processes of this machine, one thread each
+    .venv/bin/python bench/scaling.py --processes 1 2 --images 16 --steps 3
+
+Net 145 in bf16 on random images that are there already; `images` of them in each process, the batch being that of all.
+Beside the measured step stands a model with three numbers that are measured in the same run: what a multiply-add takes
+where all processes compute at once, what a byte takes in an all-reduce of all of them, and what an update takes. On
+CPUs an exchange takes cores from the computing, so that nothing overlaps: the parts are added.
+
+    step = multiply-adds of one process x seconds + bytes it sends x seconds + update
+
+The bytes are those of `alexnet.arch.traffic`, and are counted too. The last table is the model's for devices that take
+`--rate` images a second, an assumption and no measurement, as are the speeds of what joins them.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from statistics import median
+from time import perf_counter
+from typing import Any
+from unittest import mock
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from alexnet.arch import find
+from alexnet.arch.cut import at_first_fc, cut
+from alexnet.arch.shapes import measure
+from alexnet.arch.spec import Spec
+from alexnet.arch.traffic import of_data_parallel, of_one_weird_trick, of_parts, total
+from alexnet.cores import usable_cores
+from alexnet.memory import keep_memory
+from alexnet.nn import InputLayer, build
+from alexnet.preprocess import Preprocessing
+from alexnet.recipes import KRIZHEVSKY_145
+from alexnet.train.layouts import lay_out
+from alexnet.train.loop import Trainer
+from alexnet.train.ranks import Ranks, joined
+from alexnet.train.share import Share
+from ours import MEAN, NET, random_batch
+from record import record
+
+WAYS = ("data", "towers", "one-weird-trick")
+BF16_BYTES, PROBE_NUMBERS, CPU = 2, 8_000_000, torch.device("cpu")
+
+COUNTS, IMAGES_EACH = (2, 8, 32, 128, 1024), 128
+LINKS = {"300 GB/s": 300e9, "12.5 GB/s": 12.5e9}  # bytes that one device sends: as NVLink, as 100 Gbit/s Ethernet
+
+
+def sent_by(spec: Spec, way: str, processes: int, images: int) -> int:
+    """Bytes that one process sends in a step, by the model."""
+    match way:
+        case "data":
+            return total(of_data_parallel(spec, processes))
+        case "towers":
+            return total(of_parts(spec, processes, images, BF16_BYTES))
+        case _:
+            return total(of_one_weird_trick(spec, processes, images * processes, BF16_BYTES))
+
+
+def macs_of(spec: Spec, way: str, processes: int, images: int) -> float:
+    """Multiply-adds of one process in a step, forwards: backwards are as many again, twice."""
+    whole = sum(shape.macs for shape in measure(spec))
+    match way:
+        case "data":
+            return images * whole
+        case "towers":
+            return images * sum(row.parts[0].macs for row in cut(spec, processes))
+        case _:
+            trunk, _, _ = at_first_fc(spec)
+            convolutions = sum(shape.macs for shape in measure(spec) if shape.row.name in trunk)
+            return images * convolutions + images * processes * (whole - convolutions) / processes
+
+
+@contextmanager
+def counted(processes: int) -> Iterator[dict[str, int]]:
+    """Bytes that this process would send if every exchange were a ring."""
+    sent = {"bytes": 0}
+
+    def count(whole: int) -> None:
+        sent["bytes"] += whole * (processes - 1) // processes
+
+    def counting(name: str, size: Callable[..., int]) -> Any:
+        original = getattr(dist, name)
+
+        def exchange(*arguments: Any, **options: Any) -> Any:
+            count(size(*arguments))
+            return original(*arguments, **options)
+
+        return mock.patch.object(dist, name, exchange)
+
+    with (
+        counting("all_gather", lambda found, ours, *_: ours.nbytes * processes),
+        counting("reduce_scatter", lambda _, shares, *__: sum(share.nbytes for share in shares)),
+        counting("all_reduce", lambda tensor, *_: 2 * tensor.nbytes),
+    ):
+        yield sent
+
+
+def trainer_of(way: str, ranks: Ranks, batch_size: int) -> Trainer:
+    net = build(find(NET), seed=0)
+    layout = lay_out(way, net, [], ranks, CPU)  # type: ignore[arg-type]
+    recipe = replace(KRIZHEVSKY_145, batch_size=batch_size)
+    inputs = InputLayer(Preprocessing(mean=MEAN))
+    return Trainer(layout, recipe, inputs, device=CPU, dtype=torch.bfloat16, seed=0, total_steps=1_000_000)
+
+
+def timed(work: Callable[[int], object], steps: int) -> float:
+    """Median seconds, after one to warm up."""
+    times = []
+    for step in range(steps + 1):
+        if dist.is_initialized():
+            dist.barrier()
+        start = perf_counter()
+        work(step)
+        times.append(perf_counter() - start)
+    return median(times[1:])
+
+
+def work(images: int, steps: int) -> None:
+    """In each process: its steps alone, an all-reduce, an update, then every way to share. The first prints JSON."""
+    keep_memory()
+    with joined(CPU) as ranks:
+        batch = random_batch(images)
+        alone = trainer_of("data", Ranks(), images)
+        found: dict[str, Any] = {"alone": timed(lambda step: alone.step(batch, step), steps)}
+        for parameter in alone.net.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        found["update"] = timed(lambda _: alone.optimizer.optimizer.step(), steps)
+        del alone
+        if ranks.group:
+            probe = torch.ones(PROBE_NUMBERS)
+            found["all_reduce"] = timed(lambda _: dist.all_reduce(probe), steps)
+        for way in WAYS:
+            if _fits(way, ranks.count):
+                found[way] = measured(way, ranks, batch, images, steps)
+    if ranks.is_first:
+        print(json.dumps(found))
+
+
+def _fits(way: str, processes: int) -> bool:
+    return processes > 1 and (way != "towers" or processes == 2)
+
+
+def measured(way: str, ranks: Ranks, batch: Any, images: int, steps: int) -> dict[str, float]:
+    divides = way != "towers"
+    trainer = trainer_of(way, ranks, images * (ranks.count if divides else 1))
+    share = Share((images,) * ranks.count, ranks.rank) if divides else Share((images,))
+    with counted(ranks.count) as sent:
+        seconds = timed(lambda step: trainer.step(batch, step, 0, share), steps)
+    return {"seconds": seconds, "bytes": sent["bytes"] / (steps + 1)}
+
+
+def launch(processes: int, images: int, steps: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", __file__]
+    options = ["--work", "--images", str(images), "--steps", str(steps)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, *options], env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4])
+    parser.add_argument("--images", type=int, default=32, help="of each process in a step")
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--rate", type=float, default=10_000.0, help="images/s of one device of the last table")
+    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.work:
+        work(asked.images, asked.steps)
+        return
+    spec, kept = find(NET), {}
+    print(f"{NET}, bf16, {asked.images} images a process, one thread each, {usable_cores()} cores; medians")
+    print("processes  way               step    model   MB sent  counted  images/s  of one alone")
+    for processes in asked.processes:
+        found = kept[processes] = launch(processes, asked.images, asked.steps)
+        one = kept.setdefault(1, found)
+        per_mac = (found["alone"] - found["update"]) / macs_of(spec, "data", 1, asked.images)
+        print(f"{processes:9}  {'each alone':15} {found['alone']:6.2f} s")
+        for way in WAYS:
+            if way not in found:
+                continue
+            images = asked.images * (1 if way == "towers" else processes)
+            per_byte = found["all_reduce"] / (2 * 4 * PROBE_NUMBERS * (processes - 1) / processes)
+            sent = sent_by(spec, way, processes, asked.images)
+            model = macs_of(spec, way, processes, asked.images) * per_mac + sent * per_byte + found["update"]
+            seconds = found[way]["seconds"]
+            gain = images / seconds / (asked.images / one["alone"])
+            print(
+                f"{processes:9}  {way:15} {seconds:6.2f} s {model:6.2f} s {sent / 1e6:8.1f} {found[way]['bytes'] / 1e6:8.1f}"
+                f" {images / seconds:9.1f}  {gain:5.2f} times"
+            )
+    record("scaling", {"images": asked.images, "found": kept})
+    print_model(spec, asked.rate)
+
+
+def print_model(spec: Spec, rate: float) -> None:
+    """Of many devices: their exchanges all hidden behind the computing, or none, are the two bounds."""
+    seconds = IMAGES_EACH / rate
+    print(
+        f"\nassumed: {rate:,.0f} images/s a device, {IMAGES_EACH} images each; share of P times that, exchange hidden / not"
+    )
+    for link, speed in LINKS.items():
+        print(f"{link:17}" + "".join(f"{count:>15,}" for count in COUNTS))
+        for way in ("data", "one-weird-trick"):
+            exchanges = [sent_by(spec, way, count, IMAGES_EACH) / speed for count in COUNTS]
+            bounds = [f"{seconds / max(seconds, each):.0%} / {seconds / (seconds + each):.0%}" for each in exchanges]
+            print(f"  {way:15}" + "".join(f"{bound:>15}" for bound in bounds))
+
+
+if __name__ == "__main__":
+    main()
