@@ -29,7 +29,6 @@ from unittest import mock
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
 
 from alexnet.arch import find
 from alexnet.arch.cut import at_first_fc, cut
