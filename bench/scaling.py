@@ -36,6 +36,8 @@ from alexnet.arch.shapes import measure
 from alexnet.arch.spec import Spec
 from alexnet.arch.traffic import of_data_parallel, of_one_weird_trick, of_parts, total
 from alexnet.cores import usable_cores
+from alexnet.data.loader import Batch
+from alexnet.errors import SpecError
 from alexnet.memory import keep_memory
 from alexnet.nn import InputLayer, build
 from alexnet.preprocess import Preprocessing
@@ -97,7 +99,7 @@ def counted(processes: int) -> Iterator[dict[str, int]]:
         return mock.patch.object(dist, name, exchange)
 
     with (
-        counting("all_gather", lambda found, ours, *_: ours.nbytes * processes),
+        counting("all_gather", lambda _, ours, *__: ours.nbytes * processes),
         counting("reduce_scatter", lambda _, shares, *__: sum(share.nbytes for share in shares)),
         counting("all_reduce", lambda tensor, *_: 2 * tensor.nbytes),
     ):
@@ -129,12 +131,7 @@ def work(images: int, steps: int) -> None:
     keep_memory()
     with joined(CPU) as ranks:
         batch = random_batch(images)
-        alone = trainer_of("data", Ranks(), images)
-        found: dict[str, Any] = {"alone": timed(lambda step: alone.step(batch, step), steps)}
-        for parameter in alone.net.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        found["update"] = timed(lambda _: alone.optimizer.optimizer.step(), steps)
-        del alone
+        found: dict[str, Any] = alone(batch, images, steps)
         if ranks.group:
             probe = torch.ones(PROBE_NUMBERS)
             found["all_reduce"] = timed(lambda _: dist.all_reduce(probe), steps)
@@ -145,11 +142,20 @@ def work(images: int, steps: int) -> None:
         print(json.dumps(found))
 
 
+def alone(batch: Batch, images: int, steps: int) -> dict[str, float]:
+    """A step without the others, though they compute too, and the update in it."""
+    trainer = trainer_of("data", Ranks(), images)
+    found = {"alone": timed(lambda step: trainer.step(batch, step), steps)}
+    for parameter in trainer.net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    return found | {"update": timed(lambda _: trainer.optimizer.optimizer.step(), steps)}
+
+
 def _fits(way: str, processes: int) -> bool:
     return processes > 1 and (way != "towers" or processes == 2)
 
 
-def measured(way: str, ranks: Ranks, batch: Any, images: int, steps: int) -> dict[str, float]:
+def measured(way: str, ranks: Ranks, batch: Batch, images: int, steps: int) -> dict[str, float]:
     divides = way != "towers"
     trainer = trainer_of(way, ranks, images * (ranks.count if divides else 1))
     share = Share((images,) * ranks.count, ranks.rank) if divides else Share((images,))
@@ -195,8 +201,8 @@ def main() -> None:
             seconds = found[way]["seconds"]
             gain = images / seconds / (asked.images / one["alone"])
             print(
-                f"{processes:9}  {way:15} {seconds:6.2f} s {model:6.2f} s {sent / 1e6:8.1f} {found[way]['bytes'] / 1e6:8.1f}"
-                f" {images / seconds:9.1f}  {gain:5.2f} times"
+                f"{processes:9}  {way:15} {seconds:6.2f} s {model:6.2f} s {sent / 1e6:8.1f} "
+                f"{found[way]['bytes'] / 1e6:8.1f} {images / seconds:9.1f}  {gain:5.2f} times"
             )
     record("scaling", {"images": asked.images, "found": kept})
     print_model(spec, asked.rate)
@@ -204,16 +210,20 @@ def main() -> None:
 
 def print_model(spec: Spec, rate: float) -> None:
     """Of many devices: their exchanges all hidden behind the computing, or none, are the two bounds."""
-    seconds = IMAGES_EACH / rate
-    print(
-        f"\nassumed: {rate:,.0f} images/s a device, {IMAGES_EACH} images each; share of P times that, exchange hidden / not"
-    )
+    print(f"\nassumed: {rate:,.0f} images/s a device, {IMAGES_EACH} each; of P times that, exchange hidden / not")
     for link, speed in LINKS.items():
         print(f"{link:17}" + "".join(f"{count:>15,}" for count in COUNTS))
         for way in ("data", "one-weird-trick"):
-            exchanges = [sent_by(spec, way, count, IMAGES_EACH) / speed for count in COUNTS]
-            bounds = [f"{seconds / max(seconds, each):.0%} / {seconds / (seconds + each):.0%}" for each in exchanges]
-            print(f"  {way:15}" + "".join(f"{bound:>15}" for bound in bounds))
+            print(f"  {way:15}" + "".join(f"{bounds(spec, way, count, rate, speed):>15}" for count in COUNTS))
+
+
+def bounds(spec: Spec, way: str, devices: int, rate: float, speed: float) -> str:
+    seconds = IMAGES_EACH / rate
+    try:
+        exchange = sent_by(spec, way, devices, IMAGES_EACH) / speed
+    except SpecError:  # more devices than classes
+        return "-"
+    return f"{seconds / max(seconds, exchange):.0%} / {seconds / (seconds + exchange):.0%}"
 
 
 if __name__ == "__main__":
