@@ -60,12 +60,12 @@ class Ranks:
     @property
     def may_restart(self) -> bool:
         """Whether torchrun will start the processes again when one fails."""
-        return self.count > 1 and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
+        return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
     @property
     def is_restarted(self) -> bool:
         """Whether it has."""
-        return self.count > 1 and int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
     @property
     def is_first(self) -> bool:
