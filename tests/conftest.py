@@ -46,6 +46,12 @@ def test_data() -> Path:
 
 
 @pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take longer to draw than small runs to train."""
+    monkeypatch.setattr("alexnet.train.epochs.draw_curves", lambda *_: None)
+
+
+@pytest.fixture
 def tiny_weights() -> "Weights":
     """Random weights of a small net: 12-pixel crops of 16-pixel canvases, six classes, a mean image."""
     import numpy as np
