@@ -307,7 +307,7 @@ MOST_BYTES = 300_000
     ("shortened", "most_error"),
     [
         pytest.param(
-            {"12_800": "2_000", "seed=0), 100)": "seed=0), 5)", "fit(net, 200)": "fit(net, 50)"}, 80, id="short"
+            {"12_800": "4_000", "seed=0), 100)": "seed=0), 5)", "fit(net, 200)": "fit(net, 100)"}, 75, id="short"
         ),
         pytest.param({}, 65, marks=pytest.mark.slow, id="whole"),
     ],
