@@ -34,8 +34,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## the first minute: a small net trained, judged and shown, without a download
 	$(BIN)/alexnet demo
 
-test: $(STAMP)  ## the tests of every day: plain CPU, about four minutes
-	$(BIN)/pytest
+# Two workers are right for two cores: make test WORKERS=8. A worker takes up to 2 GB of memory.
+WORKERS ?= 2
+test: $(STAMP)  ## the tests of every day: plain CPU, about four minutes on two cores
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 # torch is by far the largest of the dependencies: without it another Python is tried in two minutes.
 test-torch-free:  ## what needs no torch, on another Python: make test-torch-free PYTHON=python3.13
