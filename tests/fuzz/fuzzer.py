@@ -46,14 +46,14 @@ class Report:
 
 def judge(target: Target, folder: Path) -> str | None:
     """What is wrong with how a target is read in `folder`; None if it is, or is refused as it should be."""
-    found = [_judge(read, folder / target.opens) for read in target.reads]
+    found = [_judge(read, folder / target.opens, folder) for read in target.reads]
     return next(filter(None, found), None)
 
 
-def _judge(read: Callable[[Path], object], path: Path) -> str | None:
+def _judge(read: Callable[[Path], object], path: Path, folder: Path) -> str | None:
     began = time.process_time()
     try:
-        with _little_memory(sum(each.stat().st_size for each in path.parent.iterdir())):
+        with _little_memory(sum(each.stat().st_size for each in folder.iterdir())):
             read(path)
     except InputError as error:
         if len(str(error).splitlines()) != 1:
@@ -136,15 +136,17 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
     """The process that reads: tells for every input its number and what went wrong with it, at the end the branches."""
     set_up()
     target, seen = TARGETS[name], set[str]()
+    target.lower_limits()
     with Tracer(target.modules) as tracer:
         kept = [_get(at) for at in sorted((folder / "kept").iterdir(), key=lambda at: at.stat().st_mtime_ns)]
+        seeds = len(list((folder / "kept").glob("seed-*")))  # which come first
         for files in kept:
             if what := judge(target, _put(folder / "now", files)):
                 seen.add(what)
                 report.send((first, (what, folder / "kept"), None))
         tracer.has_news()
         for number in range(first, inputs):
-            files = _changed(target, kept, Random(f"{seed} {name} {number}"))
+            files = _changed(target, kept, seeds, Random(f"{seed} {name} {number}"))
             what = judge(target, _put(folder / "now", files))
             if tracer.has_news():
                 kept.append(files)
@@ -158,16 +160,24 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
     report.send((inputs, None, tracer.branches(folder / "branches.json")))
 
 
-def _changed(target: Target, kept: list[Files], rng: Random) -> Files:
-    """One of what was kept, the latest a little more often, with one of its files changed."""
-    files = rng.choice(kept if rng.random() < 0.7 else kept[-10:])
+def _changed(target: Target, kept: list[Files], seeds: int, rng: Random) -> Files:
+    """One of what was kept with one of its files changed, or gone. Half of the time one of the good files: what is
+    refused for one reason is read no further, whatever else is changed in it.
+    """
+    files = rng.choice(rng.choice((kept[:seeds], kept[:seeds], kept, kept[-10:])))
     name = rng.choice(list(files))
+    if name != target.opens and rng.random() < 0.02:
+        return {other: content for other, content in files.items() if other != name}
     others = [*(each[name] for each in rng.sample(kept, min(len(kept), 4)) if name in each)]
     return {**files, name: mutate(files[name], rng, [*others, *(word.encode() for word in target.words)])}
 
 
 def _put(folder: Path, files: Files) -> Path:
+    """Put just these files into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name not in files:
+            path.unlink()
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return folder

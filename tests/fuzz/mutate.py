@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+from tests.fuzz.structured import Inside, has_settings, in_tensor, json_changed, setting_changed, value_changed
+
 from alexnet.errors import InputError
 from alexnet.interop.protobuf import read_fields, write_block, write_integer
 
 LONGEST = 1 << 17  # bytes of a changed file
 
-_Inside = tuple[bytes, Callable[[bytes], bytes]]  # a part of a content, and what puts another in its place
 _DEEPER = 0.8  # how often a change goes inside where it can
 _PROTOBUF = (b"\x08", b"\x0a", b"\xa2\x06", b"\x12")  # that the messages of nets begin with
 
@@ -74,7 +75,7 @@ def mutate(content: bytes, rng: Random, others: Sequence[bytes]) -> bytes:
     return content
 
 
-def _inside(content: bytes, rng: Random) -> _Inside | None:
+def _inside(content: bytes, rng: Random) -> Inside | None:
     for signature, find in _CONTAINERS:
         if content.startswith(signature):
             try:
@@ -84,12 +85,12 @@ def _inside(content: bytes, rng: Random) -> _Inside | None:
     return None
 
 
-def _in_gzip(content: bytes, _rng: Random) -> _Inside:
+def _in_gzip(content: bytes, _rng: Random) -> Inside:
     with gzip.open(io.BytesIO(content)) as file:
         return file.read(LONGEST), lambda part: gzip.compress(part, 1, mtime=0)
 
 
-def _in_zip(content: bytes, rng: Random) -> _Inside:
+def _in_zip(content: bytes, rng: Random) -> Inside:
     """A member of an archive. Half of the time one of those that are not numbers alone, as PyTorch names them."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = [(info, archive.open(info).read(LONGEST)) for info in archive.infolist()]
@@ -107,7 +108,7 @@ def _in_zip(content: bytes, rng: Random) -> _Inside:
     return next(held for info, held in members if info is chosen), rebuild
 
 
-def _in_json(content: bytes, rng: Random) -> _Inside:
+def _in_json(content: bytes, rng: Random) -> Inside:
     """A value of a text of JSON. Texts in it that are JSON again are taken apart in their turn."""
     whole = json.loads(content)
     holder, key = {"whole": whole}, "whole"
@@ -119,7 +120,10 @@ def _in_json(content: bytes, rng: Random) -> _Inside:
 
     def rebuild(part: bytes) -> bytes:
         text = part.decode("latin-1")
-        place[key] = text if isinstance(value, str) and rng.random() < 0.8 else rng.choice(_VALUES)
+        if rng.random() < 0.4:
+            place[key] = json_changed(value, rng)
+        else:
+            place[key] = text if isinstance(value, str) and rng.random() < 0.8 else rng.choice(_VALUES)
         if rng.random() < 0.1:
             place.pop(key)
         return json.dumps(holder.get("whole")).encode()
@@ -127,21 +131,24 @@ def _in_json(content: bytes, rng: Random) -> _Inside:
     return value.encode("latin-1", "replace") if isinstance(value, str) else b"", rebuild
 
 
-def _in_safetensors(content: bytes, rng: Random) -> _Inside:
+def _in_safetensors(content: bytes, rng: Random) -> Inside:
     size = int.from_bytes(content[:8], "little")
     if content[8:9] != b"{" or size > len(content):
         raise ValueError
+    if rng.random() < 0.4:
+        return in_tensor(content, rng)
     return content[8 : 8 + size], lambda part: len(part).to_bytes(8, "little") + part + content[8 + size :]
 
 
-def _in_protobuf(content: bytes, rng: Random) -> _Inside:
+def _in_protobuf(content: bytes, rng: Random) -> Inside:
     """The value of a field of a message."""
     fields = list(read_fields(content))
     at = rng.randrange(len(fields))
 
     def rebuild(part: bytes) -> bytes:
         changed = [*fields]
-        changed[at] = (fields[at][0], part if not isinstance(fields[at][1], int) else rng.choice(_INTEGERS))
+        number = fields[at][0] if rng.random() < 0.9 else rng.randrange(1, 21)
+        changed[at] = (number, part if not isinstance(fields[at][1], int) else rng.choice(_INTEGERS))
         return b"".join(map(_field, changed))
 
     value = fields[at][1]
@@ -153,7 +160,7 @@ def _field(field: tuple[int, int | bytes | memoryview]) -> bytes:
     return write_integer(number, value) if isinstance(value, int) else b"".join(write_block(number, [value]))
 
 
-def _in_xml(content: bytes, _rng: Random) -> _Inside:
+def _in_xml(content: bytes, _rng: Random) -> Inside:
     found = _JSON_IN_XML.search(content)
     if not found:
         raise ValueError
@@ -165,7 +172,7 @@ def _in_xml(content: bytes, _rng: Random) -> _Inside:
     return html.unescape(found[1].decode()).encode(), rebuild
 
 
-_CONTAINERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes, Random], _Inside]], ...] = (
+_CONTAINERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes, Random], Inside]], ...] = (
     (b"\x1f\x8b", _in_gzip),
     (b"PK\x03\x04", _in_zip),
     ((b"{", b"["), _in_json),
@@ -180,8 +187,11 @@ _Change = Callable[[bytes, Random, Sequence[bytes]], bytes]
 
 def _changes(content: bytes) -> Sequence[_Change]:
     if content.startswith((b"\x80", b"(", b"}")):
-        return (*_OF_UNITS, *_OF_BYTES)
-    return (*_OF_UNITS, _odd_number, _other_word) if _is_text(content) else _OF_BYTES
+        return (*_OF_UNITS, *_OF_BYTES, value_changed, value_changed, value_changed)
+    if not _is_text(content):
+        return _OF_BYTES
+    of_text = (*_OF_UNITS, _odd_number, _other_word)
+    return (*of_text, *[setting_changed] * len(of_text)) if has_settings(content) else of_text
 
 
 def _is_text(content: bytes) -> bool:

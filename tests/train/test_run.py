@@ -130,8 +130,10 @@ def test_data_without_a_name_is_trained_on_and_needed_again_to_go_on(photos: Pat
     part = subset(whole, [0, 2])
     options = RunOptions(data="two classes", net="digits", epochs=2, batch_size=16, limit_train_batches=3)
     go = partial(train, options, out=tmp_path / "part", device="cpu", workers=1)
+    observer = watching(stop_after=4)
     with pytest.raises(KeyboardInterrupt):
-        go(watching(stop_after=4), dataset=part)
+        go(observer, dataset=part)
+    assert observer.news[-1] == "stopped; saved at step 4, to go on repeat what began the run, with --resume"
     with pytest.raises(InputError, match="other data"):
         go(watching(), dataset=whole, resume=True)
     assert go(watching(), dataset=part, resume=True).steps == 6

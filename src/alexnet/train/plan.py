@@ -34,7 +34,9 @@ FEW_IMAGES = 5  # of a class. Ours: with fewer, what is held out of them says no
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A run before it begins. `damaged`: the training images that could not be read so far."""
+    """A run before it begins. `damaged`: the training images that could not be read so far. has_data_of_its_own: the
+    data set was given open, so that no name opens it again.
+    """
 
     options: RunOptions
     beginning: Beginning
@@ -43,6 +45,7 @@ class Plan:
     loader: Batches
     trainer: Trainer
     steps_per_epoch: int
+    has_data_of_its_own: bool = False
 
     @property
     def spec(self) -> Spec:
