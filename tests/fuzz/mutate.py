@@ -190,7 +190,7 @@ def _changes(content: bytes) -> Sequence[_Change]:
         return (*_OF_UNITS, *_OF_BYTES, value_changed, value_changed, value_changed)
     if not _is_text(content):
         return _OF_BYTES
-    of_text = (*_OF_UNITS, _odd_number, _other_word)
+    of_text = (*_OF_UNITS, _odd_number, _other_word, _flipped)
     return (*of_text, *[setting_changed] * len(of_text)) if has_settings(content) else of_text
 
 

@@ -124,6 +124,7 @@ def json_changed(value: Any, rng: Random) -> Any:
 
 def in_tensor(content: bytes, rng: Random) -> Inside:
     """The bytes of a tensor of safetensors, unpacked where they are a stream of codes; the header tells the new ones.
+    Sometimes the tensor goes.
 
     Raises:
         Exception: of any kind, where it is no whole file of safetensors.
@@ -136,20 +137,21 @@ def in_tensor(content: bytes, rng: Random) -> Inside:
         for name, about in header.items()
         if name != "__metadata__"
     }
+    is_bytes = header[key]["dtype"] == "U8"
     is_stream = key.endswith((CODES, GAPS, STEPS)) and rng.random() < 0.8
+    is_dropped = rng.random() < 0.1
 
     def rebuild(part: bytes) -> bytes:
-        if is_stream:
-            parts[key] = compress(part)
-        elif header[key]["dtype"] == "U8":
-            parts[key] = part
+        if is_dropped:
+            del parts[key], header[key]
+        elif is_bytes:
+            parts[key] = compress(part) if is_stream else part
+            header[key]["shape"] = [len(parts[key])]
         else:  # its shape stays
             parts[key] = part[: len(parts[key])].ljust(len(parts[key]), b"\0")
         at = 0
         for name in parts:
             header[name]["data_offsets"] = [at, at := at + len(parts[name])]
-        if header[key]["dtype"] == "U8":
-            header[key]["shape"] = [len(parts[key])]
         text = json.dumps(header).encode()
         return len(text).to_bytes(8, "little") + text + b"".join(parts.values())
 

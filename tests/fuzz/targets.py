@@ -135,11 +135,11 @@ TARGETS: Mapping[str, Target] = {
         reads=(read_net, _read_both),
         words=[*_LINES.split(), "\0", "%%", "inputs=labels,fc", "schedW=linear[1,2,x=3]", " 1,2,3,4,5,6,7,8,9" * 20],
         limits={
-            "interop.cuda_convnet.config._LONGEST": 1 << 10,
-            "interop.cuda_convnet.config._MOST_GROWN": 1 << 15,
-            "interop.cuda_convnet.definition.MOST_ROWS": 60,
+            "interop.cuda_convnet.config._LONGEST": 1 << 8,
+            "interop.cuda_convnet.config._MOST_GROWN": 1 << 13,
+            "interop.cuda_convnet.definition.MOST_ROWS": 40,
             "interop.cuda_convnet.draft.MOST_ROWS": 60,
-            "interop.cuda_convnet.weighted.MOST_CONNECTIONS": 1 << 8,
+            "interop.cuda_convnet.weighted.MOST_CONNECTIONS": 40,
         },
     ),
     "cuda-convnet checkpoint": Target(
@@ -166,7 +166,7 @@ TARGETS: Mapping[str, Target] = {
         ],
         limits={
             "interop.cuda_convnet.checkpoint.MOST_ROWS": 30,
-            "interop.cuda_convnet.checkpoint.MAX_INSTRUCTIONS": 5000,
+            "interop.cuda_convnet.checkpoint.MAX_INSTRUCTIONS": 3000,
             "interop.cuda_convnet.trained.MOST_ROWS": 30,
         },
     ),
@@ -202,7 +202,7 @@ TARGETS: Mapping[str, Target] = {
         opens="net.pth",
         modules=("interop.pth", "interop.torchvision", "data.zip_index", "weights.pth"),
         seeds=seeds.pth,
-        limits={"interop.pth.MAX_INSTRUCTIONS": 5000},
+        limits={"interop.pth.MAX_INSTRUCTIONS": 2000},
     ),
     "safetensors": Target(
         modules=("weights.files", "weights.metadata", "arch.serial"),
@@ -214,7 +214,7 @@ TARGETS: Mapping[str, Target] = {
         opens="small.safetensors",
         modules=("weights.packed",),
         seeds=seeds.packed,
-        limits={"weights.packed.MOST_WEIGHTS": 1 << 12},
+        limits={"weights.packed.MOST_WEIGHTS": 400},
     ),
     "folders of weights": Target(
         opens=".", modules=("weights.catalog", "weights.listing"), seeds=seeds.folders, reads=(_read_weights, _list)
