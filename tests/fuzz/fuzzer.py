@@ -169,7 +169,8 @@ def _changed(target: Target, kept: list[Files], seeds: int, rng: Random) -> File
     if name != target.opens and rng.random() < 0.02:
         return {other: content for other, content in files.items() if other != name}
     others = [*(each[name] for each in rng.sample(kept, min(len(kept), 4)) if name in each)]
-    return {**files, name: mutate(files[name], rng, [*others, *(word.encode() for word in target.words)])}
+    others = [*others, *(word.encode() for word in target.words)] or [files[name]]
+    return {**files, name: mutate(files[name], rng, others)}
 
 
 def _put(folder: Path, files: Files) -> Path:
