@@ -55,8 +55,8 @@ def _describe(error: Exception) -> tuple[str, int]:
 def _example(error: Exception) -> str:
     """Of the whole command, where a part of it is missing."""
     context = getattr(error, "ctx", None)
-    is_missing = hasattr(error, "param_type") and context and context.command.epilog
-    return f", as in: {context.command.epilog.removeprefix(EXAMPLE)}" if is_missing else ""
+    example = context.command.epilog if context and hasattr(error, "param_type") else None
+    return f", as in: {example.removeprefix(EXAMPLE)}" if example else ""
 
 
 def _command_path(error: Exception) -> str:
