@@ -22,7 +22,7 @@ from alexnet.data.splits import unnamed_classes
 from alexnet.interop.protobuf import write_text
 from alexnet.preprocess import Preprocessing
 from alexnet.weights import Weights, save_weights
-from alexnet.weights.caffe import save_caffe
+from alexnet.weights.caffe_writer import save_caffe
 from alexnet.weights.check import tensor_shapes
 from record import record, spread
 

@@ -18,6 +18,7 @@ from alexnet.weights.probe import with_errors
 
 ERRORS = ({"data": "x", "split": "val", "views": "ten", "top1_error": 0.5, "top5_error": None},)
 TENSORS = [f"{row}.{part}" for row in ("conv1", "conv2", "fc3", "fc4") for part in ("weight", "bias")]
+MEAN_IMAGE = ("preprocessing.mean_image", "preprocessing.mean_crop")
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_everything_comes_along_to_onnx_and_back(uint8_input: bool, source: Path
     there = convert(source, tmp_path / "net.onnx", uint8_input=uint8_input)
     back = convert(tmp_path / "net.onnx", tmp_path / "back.safetensors")
     for done in (there, back):
-        assert set(done.mapped) == {*TENSORS, "preprocessing.mean_image", "errors", "probe"}
+        assert set(done.mapped) == {*TENSORS, *MEAN_IMAGE, "errors", "probe"}
         assert done.dropped == ()
         assert done.largest_difference <= TOLERANCES["onnxruntime", "fp32"] * done.largest_logit
     assert (there.format, there.bytes) == ("onnx", (tmp_path / "net.onnx").stat().st_size)
@@ -52,7 +53,7 @@ def test_everything_comes_along_to_pth_and_back(source: Path, tmp_path: Path) ->
     there = convert(source, tmp_path / "net.pth")
     back = convert(tmp_path / "net.pth", tmp_path / "back.safetensors")
     for done in (there, back):
-        assert set(done.mapped) == {*TENSORS, "preprocessing.mean_image", "errors", "probe"}
+        assert set(done.mapped) == {*TENSORS, *MEAN_IMAGE, "errors", "probe"}
         assert (done.dropped, done.largest_difference) == ((), 0)
     assert there.format == "pth"
     assert (tmp_path / "back.safetensors").read_bytes() == source.read_bytes()
@@ -61,7 +62,7 @@ def test_everything_comes_along_to_pth_and_back(source: Path, tmp_path: Path) ->
 
 def test_a_folder_for_the_hub_is_new_and_holds_everything(source: Path, tmp_path: Path) -> None:
     done = convert(source, tmp_path / "mine", "huggingface")
-    assert set(done.mapped) == {*TENSORS, "preprocessing.mean_image", "errors", "probe"}
+    assert set(done.mapped) == {*TENSORS, *MEAN_IMAGE, "errors", "probe"}
     assert (done.dropped, done.largest_difference) == ((), 0)
     assert done.bytes == sum(path.stat().st_size for path in (tmp_path / "mine").iterdir())
     with pytest.raises(InputError, match="mine is there already"):

@@ -117,8 +117,10 @@ def test_preprocessing_survives_json(resize):
     assert set(values) == {"resize", "interpolation", "crop", "channel_order", "scale", "mean", "std"}
 
 
-def test_what_pictures_are_reduced_to_survives_json_too():
-    settings = Preprocessing(reduce_to=64)
+@pytest.mark.parametrize("later", [{"reduce_to": 64}, {"mean_crop": "view"}])
+def test_what_first_files_say_nothing_of_survives_json_too(later):
+    settings = Preprocessing(**later)
+    assert later.items() <= settings.to_json().items()
     assert Preprocessing.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 
@@ -152,6 +154,7 @@ def test_a_mean_image_that_is_meant_must_be_there():
         {"interpolation": "area"},
         {"channel_order": "GBR"},
         {"std": (1.0, 0.0, 1.0)},
+        {"mean_crop": "corner"},
         {"reduce_to": 0},
         {"reduce_to": 64.5},
         {"mean_image": np.zeros((3, 224, 224), np.float32)},

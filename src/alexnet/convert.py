@@ -25,7 +25,7 @@ from alexnet.interop.onnx import Graph
 from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
-from alexnet.weights.caffe import save_caffe, written_files
+from alexnet.weights.caffe_writer import save_caffe, written_files
 from alexnet.weights.catalog import SUFFIXES, files_of
 from alexnet.weights.class_order import in_class_order, knows_ilsvrc
 from alexnet.weights.foreign import PTH
@@ -38,7 +38,8 @@ from alexnet.weights.stored import StoredTensors, is_quantized
 
 Crops = NDArray[np.uint8]
 
-INT8, REDUCE_TO = "int8", "preprocessing.reduce_to"
+INT8 = "int8"
+REDUCE_TO, CENTRAL_MEAN = "preprocessing.reduce_to", "preprocessing.mean_crop"  # center; Caffe's files mean view
 
 # What writes the formats that hold no graph; whoever reads them builds the net anew.
 WRITERS: Mapping[str, Callable[[Path, Weights], None]] = {
@@ -193,7 +194,9 @@ def _parts(weights: Weights) -> tuple[str, ...]:
     """The tensors, and of what may travel with them, or may not, that which is there."""
     travelling = ("recipe", "errors", "probe")
     parts = (*all_tensors(weights), *(part for part in travelling if getattr(weights, part)))
-    parts = (*parts, REDUCE_TO) if weights.preprocessing.reduce_to else parts
+    way = weights.preprocessing
+    parts = (*parts, REDUCE_TO) if way.reduce_to else parts
+    parts = (*parts, CENTRAL_MEAN) if way.mean_image is not None and not way.mean_moves else parts
     return (*parts, INT8) if is_quantized(weights.tensors) else parts
 
 

@@ -15,7 +15,15 @@ from alexnet.defaults import DEFAULT_WEIGHTS
 from alexnet.engines import Engine, Precision, open_engine
 from alexnet.errors import ImageError, InputError
 from alexnet.metrics import softmax
-from alexnet.preprocess import Preprocessing, Views, draw_canvas, extract_views, open_image
+from alexnet.preprocess import (
+    Preprocessing,
+    Views,
+    crop_offsets,
+    cut_view,
+    draw_canvas,
+    extract_views,
+    open_image,
+)
 from alexnet.weights import Weights, find_weights
 
 ImageSource = str | Path | bytes | BinaryIO | Image
@@ -88,8 +96,9 @@ class Classifier:
 
         Source: Krizhevsky et al. 2012, sec. 4.1 (ten views); the 2012 code averages after the softmax too.
         """
-        crops = extract_views(images, self.preprocessing.crop, views)
-        probs = np.stack([softmax(self.engine.logits(view)) for view in crops])
+        crop = self.preprocessing.crop
+        cuts = crop_offsets(self.preprocessing.canvas, crop, views)
+        probs = np.stack([softmax(self.engine.logits(cut_view(images, crop, view), view)) for view in cuts])
         mean: NDArray[np.float32] = probs.mean(axis=0)
         return mean
 

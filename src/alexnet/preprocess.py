@@ -27,6 +27,7 @@ __all__ = [
     "Window",
     "canvas_size",
     "crop_offsets",
+    "cut_view",
     "draw_canvas",
     "draw_window",
     "extract_views",
@@ -37,6 +38,7 @@ __all__ = [
 
 Resize = int | tuple[int, int]
 Views = Literal["center", "ten"]
+MeanCrop = Literal["center", "view"]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 FILTERS: Mapping[str, Image.Resampling] = {
@@ -79,8 +81,9 @@ class Preprocessing:
         warped to that whatever its aspect (Caffe).
     scale: what pixels 0..255 are multiplied by; 1/255 where mean and std were written for 0..1 (torchvision).
     mean, std: by channel, in `channel_order`, in units after `scale`.
-    mean_image: float32 (3, height, width) on the canvas, replaces `mean`; its central crop is subtracted from every
-        crop, wherever that was taken, as the 2012 code did.
+    mean_image: float32 (3, height, width) on the canvas, replaces `mean`.
+    mean_crop: which part of it is subtracted. center: its central crop from every crop, wherever that was taken, as the
+        2012 code did; view: from each crop the part that lies under it, mirrored where the crop is, as Caffe does.
     reduce_to: a picture whose shorter side is longer is reduced to that before all else, for weights that have learned
         from small pictures alone and know nothing of what sharper ones show.
 
@@ -96,12 +99,15 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     mean_image: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    mean_crop: MeanCrop = "center"
     reduce_to: int | None = None
 
     def __post_init__(self) -> None:
         check_canvas(self.resize, self.interpolation, self.crop)
         if self.channel_order not in ("RGB", "BGR"):
             raise InputError(f"channel_order is RGB or BGR, not {self.channel_order!r}")
+        if self.mean_crop not in ("center", "view"):
+            raise InputError(f"mean_crop is center or view, not {self.mean_crop!r}")
         if len(self.mean) != 3 or len(self.std) != 3 or not np.isfinite([*self.mean, *self.std, self.scale]).all():
             raise InputError("mean and std are three numbers each, and scale is a number")
         if self.reduce_to is not None and not (isinstance(self.reduce_to, int) and self.reduce_to >= 1):
@@ -124,9 +130,22 @@ class Preprocessing:
         """(height, width) after `resize`."""
         return canvas_size(self.resize)
 
+    @property
+    def mean_moves(self) -> bool:
+        """Is something else subtracted from every view?"""
+        return self.mean_image is not None and self.mean_crop == "view"
+
+    def mean_of(self, view: View | None = None) -> NDArray[np.float32]:
+        """What is subtracted from a view, by default the central one: float32, broadcasts over (N, 3, crop, crop)."""
+        if self.mean_image is None:
+            return np.asarray(self.mean, np.float32)[:, None, None]
+        if view is None or not self.mean_moves:
+            (view,) = crop_offsets(self.canvas, self.crop, "center")
+        return cut_view(self.mean_image, self.crop, view)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for the metadata of weights. A mean image travels as a tensor; here `mean` is then "image"."""
-        return {
+        values = {
             "resize": self.resize if isinstance(self.resize, int) else list(self.resize),
             "interpolation": self.interpolation,
             "crop": self.crop,
@@ -134,7 +153,9 @@ class Preprocessing:
             "scale": self.scale,
             "mean": list(self.mean) if self.mean_image is None else "image",
             "std": list(self.std),
-        } | ({} if self.reduce_to is None else {"reduce_to": self.reduce_to})
+        }
+        later = {"mean_crop": "center", "reduce_to": None}  # than the first files, which say nothing of these
+        return values | {key: getattr(self, key) for key, usual in later.items() if getattr(self, key) != usual}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any], mean_image: NDArray[np.float32] | None = None) -> Self:
@@ -143,7 +164,7 @@ class Preprocessing:
         Raises:
             InputError: an unknown key, values that do not fit together, or a mean image that is meant and not given.
         """
-        known = cls(reduce_to=1).to_json()
+        known = cls(mean_crop="view", reduce_to=1).to_json()
         if unknown := sorted(values.keys() - known.keys()):
             raise InputError(f"unknown preprocessing {', '.join(unknown)}; known: {', '.join(known)}")
         plain: dict[str, Any] = {
@@ -254,31 +275,25 @@ def crop_offsets(canvas: tuple[int, int], crop: int, views: Views) -> list[View]
 def extract_views(images: NDArray[Scalar], crop: int, views: Views) -> NDArray[Scalar]:
     """Views of canvases: (..., 3, H, W) to (V, ..., 3, crop, crop), V = 1 or 10 in the order of `crop_offsets`."""
     height, width = images.shape[-2:]
-    crops = []
-    for top, left, flip in crop_offsets((height, width), crop, views):
-        view = images[..., top : top + crop, left : left + crop]
-        crops.append(view[..., ::-1] if flip else view)
-    return np.stack(crops)
+    return np.stack([cut_view(images, crop, view) for view in crop_offsets((height, width), crop, views)])
 
 
-def normalize(images: NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
+def cut_view(images: NDArray[Scalar], crop: int, view: View) -> NDArray[Scalar]:
+    """One view of canvases, where it lies: (..., 3, H, W) to (..., 3, crop, crop)."""
+    cut = images[..., view.top : view.top + crop, view.left : view.left + crop]
+    return cut[..., ::-1] if view.flip else cut
+
+
+def normalize(images: NDArray[np.uint8], preprocessing: Preprocessing, view: View | None = None) -> NDArray[np.float32]:
     """Crops as the first layer wants them: uint8 RGB (N, 3, crop, crop) to float32 of the same shape.
 
-    Channel order, times scale, minus mean (image), divided by std.
+    Channel order, times scale, minus mean (image), divided by std. `view`: which they are, the central one without it.
     """
     ordered = images if preprocessing.channel_order == "RGB" else images[:, ::-1]
     pixels = ordered.astype(np.float32)
     if preprocessing.scale != 1.0:
         pixels *= np.float32(preprocessing.scale)
-    pixels -= _mean_of_crop(preprocessing)
+    pixels -= preprocessing.mean_of(view)
     if preprocessing.std != (1.0, 1.0, 1.0):
         pixels /= np.asarray(preprocessing.std, np.float32)[:, None, None]
     return pixels
-
-
-def _mean_of_crop(preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """float32, broadcasts over (N, 3, crop, crop)."""
-    if preprocessing.mean_image is None:
-        return np.asarray(preprocessing.mean, np.float32)[:, None, None]
-    center: NDArray[np.float32] = extract_views(preprocessing.mean_image, preprocessing.crop, "center")[0]
-    return center

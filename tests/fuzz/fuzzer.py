@@ -137,7 +137,7 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
     set_up()
     target, seen = TARGETS[name], set[str]()
     target.lower_limits()
-    with Tracer(target.modules) as tracer:
+    with Tracer(target.modules, target.elsewhere) as tracer:
         kept = [_get(at) for at in sorted((folder / "kept").iterdir(), key=lambda at: at.stat().st_mtime_ns)]
         seeds = len(list((folder / "kept").glob("seed-*")))  # which come first
         for files in kept:
@@ -161,24 +161,26 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
 
 
 def _changed(target: Target, kept: list[Files], seeds: int, rng: Random) -> Files:
-    """One of what was kept with one of its files changed, or gone. Half of the time one of the good files: what is
-    refused for one reason is read no further, whatever else is changed in it.
+    """One of what was kept with one of its files changed, and sometimes one gone.
+
+    The good files come first in it, and are taken half of the time: what is refused for one reason is read no further,
+    whatever else is changed in it.
     """
-    files = rng.choice(rng.choice((kept[:seeds], kept[:seeds], kept, kept[-10:])))
-    name = rng.choice(list(files))
-    if name != target.opens and rng.random() < 0.02:
-        return {other: content for other, content in files.items() if other != name}
+    files = dict(rng.choice(rng.choice((kept[:seeds], kept[:seeds], kept, kept[-10:]))))
+    beside = sorted(files.keys() - {target.opens})
+    if len(files) > 1 and rng.random() < 0.05:
+        del files[beside.pop(rng.randrange(len(beside)))]
+    name = rng.choice([*files, *beside])  # what lies beside it has no target of its own
     others = [*(each[name] for each in rng.sample(kept, min(len(kept), 4)) if name in each)]
     others = [*others, *(word.encode() for word in target.words)] or [files[name]]
     return {**files, name: mutate(files[name], rng, others)}
 
 
 def _put(folder: Path, files: Files) -> Path:
-    """Put just these files into a folder."""
+    """These files in a folder, and no others."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path.name not in files:
-            path.unlink()
+    for other in {path.name for path in folder.iterdir()} - files.keys():
+        (folder / other).unlink()
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return folder
@@ -189,14 +191,17 @@ def _get(folder: Path) -> Files:
 
 
 class Tracer:
-    """Which branches of some modules of the package were taken while it was entered."""
+    """Which branches of some modules of the package were taken while it was entered; functions that match are left out.
 
-    def __init__(self, modules: Iterable[str]) -> None:
+    elsewhere: a regular expression of such, besides that of all which only write.
+    """
+
+    def __init__(self, modules: Iterable[str], elsewhere: str = "") -> None:
         from coverage import Coverage
 
         self._files = [str(_PACKAGE / f"{name.replace('.', '/')}.py") for name in modules]
         self._coverage = Coverage(data_file=None, config_file=False, branch=True, include=self._files)
-        self._coverage.exclude(WRITERS)
+        self._coverage.exclude(f"{WRITERS}|{elsewhere}" if elsewhere else WRITERS)
         self._arcs = 0
 
     def __enter__(self) -> "Tracer":

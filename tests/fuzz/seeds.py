@@ -6,7 +6,6 @@ import pickle
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -22,7 +21,6 @@ from alexnet.interop.protobuf import read_fields, write_block, write_floats, wri
 from alexnet.interop.torchvision import ROWS
 from alexnet.preprocess import Preprocessing
 from alexnet.weights import Weights, save_weights
-from alexnet.weights.caffe import save_caffe
 from alexnet.weights.check import tensor_shapes
 from alexnet.weights.files import save_packed
 from alexnet.weights.huggingface import save_huggingface
@@ -62,7 +60,7 @@ def random_tensors(spec: Spec) -> dict[str, np.ndarray]:
     return {key: rng.normal(0, 0.1, shape).astype(np.float32) for key, shape in tensor_shapes(spec).items()}
 
 
-def _written(write: Callable[..., object], *arguments: Any, name: str) -> Files:
+def written(write: Callable[..., object], *arguments: Any, name: str) -> Files:
     """The files that `write(path, *arguments)` leaves."""
     with TemporaryDirectory() as folder:
         write(Path(folder, name), *arguments)
@@ -74,14 +72,14 @@ def safetensors() -> list[Files]:
     plain = replace(weights, preprocessing=Preprocessing(resize=(16, 16), crop=12, mean=(1.0, 2.0, 3.0)), probe=None)
     (coded,) = (files["small.safetensors"] for files in packed())
     return [
-        *(_written(save_weights, each, name="tiny.safetensors") for each in (weights, plain)),
+        *(written(save_weights, each, name="tiny.safetensors") for each in (weights, plain)),
         {"tiny.safetensors": coded},
     ]
 
 
 def folders() -> list[Files]:
     """Of weights: like those of the Hugging Face Hub, and of a run."""
-    hub = _written(save_huggingface, tiny(), name="folder")
+    hub = written(save_huggingface, tiny(), name="folder")
     (model,) = (files["tiny.safetensors"] for files in safetensors()[:1])
     run = json.dumps({"format": 2, "options": {"data": "digits"}, "data": {"name": "digits"}}).encode()
     return [hub, {"run.json": run, "best.safetensors": model}, {"run.json": run, "last.safetensors": model}]
@@ -95,7 +93,7 @@ def packed() -> list[Files]:
         else tensor
         for key, tensor in weights.tensors.items()
     }
-    return [_written(save_packed, weights, coded, name="small.safetensors")]
+    return [written(save_packed, weights, coded, name="small.safetensors")]
 
 
 def onnx() -> list[Files]:
@@ -147,7 +145,7 @@ def openvino() -> list[Files]:
 
     weights = tiny()
     plain = replace(weights, preprocessing=replace(weights.preprocessing, mean_image=None, mean=(1.0, 2.0, 3.0)))
-    files = [_written(save_openvino, each, name="net.xml") for each in (weights, plain)]
+    files = [written(save_openvino, each, name="net.xml") for each in (weights, plain)]
     size = len(files[0]["net.bin"])
     data = f'<data element_type="u8" offset="0" size="{size}" shape="{size}"/>'
     halves = "".join(f'<layer name="a{at}.tower0" type="Const">{data}</layer>' for at in range(2))
@@ -168,10 +166,10 @@ def pth() -> list[Files]:
     def save(path: Path, held: object, protocol: int = 2) -> None:
         torch.save(held, path, pickle_protocol=protocol)
 
-    files = [_written(save, held, name="net.pth") for held in (state, {"state_dict": halves, "epoch": 3})]
+    files = [written(save, held, name="net.pth") for held in (state, {"state_dict": halves, "epoch": 3})]
     plain = replace(tiny(), preprocessing=Preprocessing(resize=16, crop=12, mean=(1.0, 2.0, 3.0)))
-    ours = [_written(save_pth, weights, name="net.pth") for weights in (tiny(), plain)]
-    return [*files, _written(save, state, 4, name="net.pth"), *ours, {"net.pth": _zip64(files[0]["net.pth"])}]
+    ours = [written(save_pth, weights, name="net.pth") for weights in (tiny(), plain)]
+    return [*files, written(save, state, 4, name="net.pth"), *ours, {"net.pth": _zip64(files[0]["net.pth"])}]
 
 
 def _zip64(content: bytes) -> bytes:
@@ -185,74 +183,6 @@ def _zip64(content: bytes) -> bytes:
     finally:
         zipfile.ZIP64_LIMIT = limit  # type: ignore[misc]
     return file.getvalue()
-
-
-def caffemodel() -> list[Files]:
-    tensors = random_tensors(NETS["caffe"].with_classes(3))
-    return [{"net.caffemodel": caffe_net(tensors, name, v1)} for name in ("AlexNet", "") for v1 in (False, True)]
-
-
-def caffe_net(tensors: Mapping[str, np.ndarray], name: str, v1: bool) -> bytes:
-    """Of the present layout or of V1; without a name the layers tell what it is."""
-    layers, named, kind, blobs = (2, 4, 5, 6) if v1 else (100, 1, 2, 7)
-    parts = [write_text(1, name)] if name else []
-    for layer in dict.fromkeys(key.partition(".")[0] for key in tensors):
-        fields = [write_text(named, layer)]
-        for part in ("weight", "bias"):
-            array = tensors[f"{layer}.{part}"]
-            sides = (1,) * (4 - array.ndim) + array.shape
-            old = [write_integer(number, side) for number, side in enumerate(sides, start=1)]
-            shape = old if v1 else write_block(7, [write_integers(1, array.shape)])
-            fields += write_block(blobs, [*shape, *write_block(5, [array.tobytes()])])
-        parts += write_block(layers, fields)
-    for order in () if name else (("LRN", 15), ("Pooling", 17), ("LRN", 15), ("Pooling", 17), ("Pooling", 17)):
-        parts += write_block(layers, [write_integer(kind, order[1]) if v1 else write_text(kind, order[0])])
-    return b"".join(parts)
-
-
-def caffe_files() -> list[Files]:
-    """A trained net, its definition, its mean image and its classes, in both layouts."""
-    return [_written(partial(save_caffe, v1=v1), tiny(), name="net.caffemodel") for v1 in (False, True)]
-
-
-def prototxts() -> list[Files]:
-    deploys = [files["net.prototxt"].decode() for files in caffe_files()]
-    return [{"net.prototxt": text.encode()} for text in (*deploys, _TRAIN_VAL, _OLD_TRAIN_VAL)]
-
-
-_DATA = (
-    "data_param { source: 'a' batch_size: 5 } transform_param { crop_size: 16 mirror: true scale: 0.5 mean_value: 3 }"
-)
-_TRAIN_VAL = f"""
-name: "net"  # both phases
-layer {{ name: "data" type: "Data" top: "data" top: "label" {_DATA} include {{ phase: TRAIN }} }}
-layer {{ name: "data" type: "Data" top: "data" top: "label" {_DATA} include {{ phase: TEST }} }}
-layer {{ name: "two" type: "Slice" bottom: "data" top: "one" top: "rest" slice_param {{ axis: 1 slice_point: 1 }} }}
-layer {{ name: "conv" type: "Convolution" bottom: "rest" top: "conv" param {{ lr_mult: 1 }} convolution_param {{
-  num_output: 4 kernel_size: 3 pad: 1 group: 2 weight_filler {{ type: "xavier" }} bias_filler {{ value: 1 }} }} }}
-layer {{ name: "tanh" type: "TanH" bottom: "conv" top: "conv" }}
-layer {{ name: "split" type: "Split" bottom: "conv" top: "a" top: "b" }}
-layer {{ name: "power" type: "Power" bottom: "a" top: "c" power_param {{ scale: 0.5 }} }}
-layer {{ name: "sum" type: "Eltwise" bottom: "b" bottom: "c" top: "d" eltwise_param {{ coeff: 1 coeff: 2 }} }}
-layer {{ name: "lrn" type: "LRN" bottom: "d" top: "e" lrn_param {{ norm_region: WITHIN_CHANNEL local_size: 3 }} }}
-layer {{ name: "pool" type: "Pooling" bottom: "e" top: "f" pooling_param {{ pool: AVE kernel_size: 3 stride: 2 }} }}
-layer {{ name: "cat" type: "Concat" bottom: "f" bottom: "f" top: "g" }}
-layer {{ name: "flat" type: "Flatten" bottom: "g" top: "h" }}
-layer {{ name: "fc" type: "InnerProduct" bottom: "h" top: "fc" inner_product_param {{ num_output: 3
-  weight_filler {{ type: "msra" }} }} }}
-layer {{ name: "accuracy" type: "Accuracy" bottom: "fc" bottom: "label" top: "accuracy" include {{ phase: TEST }} }}
-layer {{ name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "fc" bottom: "label" top: "loss" }}
-"""
-_OLD_TRAIN_VAL = """
-name: "old"
-layers { name: "data" type: DATA top: "data" top: "label"
-  data_param { source: "a" crop_size: 8 mean_file: "m" scale: 2 } }
-layers { name: "fc" type: INNER_PRODUCT bottom: "data" top: "fc" blobs_lr: 1 weight_decay: 1
-  inner_product_param { num_output: 3 weight_filler { type: "gaussian" std: 0.01 } } }
-layers { name: "relu" type: RELU bottom: "fc" top: "fc" }
-layers { name: "fc2" type: INNER_PRODUCT bottom: "fc" top: "fc2" inner_product_param { num_output: 3 } }
-layers { name: "loss" type: SOFTMAX_LOSS bottom: "fc2" bottom: "label" }
-"""
 
 
 def compressed() -> list[Files]:

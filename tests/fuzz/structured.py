@@ -1,19 +1,14 @@
-"""Changes that know what they change: the value of a setting, of a key in a pickle or in JSON, a tensor of safetensors.
+"""Changes that know what they change: the value of a setting, of a key in a pickle or in JSON.
 
 Each chooses among the keys that there are, not among all places: a key that stands once is hit as often as one that
 stands a hundred times.
 """
 
-import json
 import pickletools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Any
-
-from alexnet.weights.packed import CODES, GAPS, STEPS, compress, decompress
-
-Inside = tuple[bytes, Callable[[bytes], bytes]]  # a part of a content, and what puts another in its place
 
 _NUMBERS = b"0 -1 1 2 3 4 0.5 -0.5 1e400 nan inf 2147483648 11111111111111111111".split()
 _SETTING = re.compile(rb"^([ \t]*\w+[ \t]*=)(.*)$", re.MULTILINE)
@@ -29,7 +24,6 @@ _PUSHES = (
 )  # fmt: skip
 
 _DTYPES = ("F16", "F32", "F64", "BF16", "I8", "I16", "I32", "I64", "U8", "BOOL")
-_MOST_UNPACKED = 1 << 17
 
 
 def has_settings(content: bytes) -> bool:
@@ -120,39 +114,3 @@ def json_changed(value: Any, rng: Random) -> Any:
             key = rng.choice(list(value))
             return rng.choice(({k: v for k, v in value.items() if k != key}, {**value, "x": value[key]}))
     return value
-
-
-def in_tensor(content: bytes, rng: Random) -> Inside:
-    """The bytes of a tensor of safetensors, unpacked where they are a stream of codes; the header tells the new ones.
-    Sometimes the tensor goes.
-
-    Raises:
-        Exception: of any kind, where it is no whole file of safetensors.
-    """
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start])
-    key = rng.choice([key for key in header if key != "__metadata__"])
-    parts = {
-        name: content[start + about["data_offsets"][0] : start + about["data_offsets"][1]]
-        for name, about in header.items()
-        if name != "__metadata__"
-    }
-    is_bytes = header[key]["dtype"] == "U8"
-    is_stream = key.endswith((CODES, GAPS, STEPS)) and rng.random() < 0.8
-    is_dropped = rng.random() < 0.1
-
-    def rebuild(part: bytes) -> bytes:
-        if is_dropped:
-            del parts[key], header[key]
-        elif is_bytes:
-            parts[key] = compress(part) if is_stream else part
-            header[key]["shape"] = [len(parts[key])]
-        else:  # its shape stays
-            parts[key] = part[: len(parts[key])].ljust(len(parts[key]), b"\0")
-        at = 0
-        for name in parts:
-            header[name]["data_offsets"] = [at, at := at + len(parts[name])]
-        text = json.dumps(header).encode()
-        return len(text).to_bytes(8, "little") + text + b"".join(parts.values())
-
-    return decompress(parts[key], _MOST_UNPACKED) if is_stream else parts[key], rebuild

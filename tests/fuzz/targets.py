@@ -5,13 +5,18 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from tests.fuzz import convnet_seeds, seeds
+from tests.fuzz import caffe_seeds, convnet_seeds, seeds
 from tests.fuzz.seeds import Files
+from tests.fuzz.text_messages import words_of
 from tests.weights.conftest import PUBLISHED, narrow
 
 from alexnet.arch import NETS
 from alexnet.data.pickles import load_pickle
+from alexnet.interop.caffe.images import DATA_LAYERS
 from alexnet.interop.caffe.prototxt import read_prototxt
+from alexnet.interop.caffe.rows import ROWS
+from alexnet.interop.caffe.schema import ENUMS, MESSAGES
+from alexnet.interop.caffe.v1 import V1_TYPES
 from alexnet.interop.cuda_convnet.files import read_net
 from alexnet.weights import find_weights
 from alexnet.weights.catalog import find_header
@@ -57,8 +62,9 @@ def _read_spans(path: Path) -> None:
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """A kind of file. opens: the name of the one that is read, others lie beside it. modules: of `alexnet`, those whose
-    branches are counted. reads: what reads it, each with ways of its own to fail. words: to put into texts. limits: of
-    the package, by module and name, that no input as small as these could reach, and what they are here.
+    branches are counted; elsewhere: functions in these that such files do not come to, as a regular expression. reads:
+    what reads it, each with ways of its own to fail. words: to put into texts. limits: of the package, by module and
+    name, that no input as small as these could reach, and what they are here.
     """
 
     opens: str
@@ -66,6 +72,7 @@ class Target:
     seeds: Callable[[], list[Files]]
     reads: Sequence[Callable[[Path], object]] = (find_header, _read_weights)
     words: Sequence[str] = ()
+    elsewhere: str = ""
     limits: Mapping[str, int] = field(default_factory=dict)
 
     def lower_limits(self) -> None:
@@ -85,44 +92,19 @@ schedW=exp[2] schedW=linear[tgtFactor=-1] schedW=jdexp[2,0,3] schedW=dexp[2,0,0.
 """
 
 _CAFFE = (
+    *words_of(MESSAGES, ENUMS, "NetParameter"),
     *(
-        "mean_value: 3",
-        "mean_file: 'a'",
-        "scale: 2",
-        "crop_size: 8",
-        "phase: TRAIN",
-        "include { phase: TEST }",
-        "axis: 2",
+        f"layer {{ type: '{kind}' }}"
+        for kind in (*DATA_LAYERS, *ROWS, "Softmax", "SoftmaxWithLoss", "Silence", "Scale")
     ),
-    *(
-        "type: 'Split'",
-        "type: 'Slice'",
-        "type: 'Flatten'",
-        "type: 'Power'",
-        "type: 'Eltwise'",
-        "type: 'Concat'",
-        "dilation: 2",
-    ),
-    *(
-        "norm_region: WITHIN_CHANNEL",
-        "pool: AVE",
-        "global_pooling: true",
-        "group: 3",
-        "kernel_h: 3",
-        "pad: 1",
-        "bias_term: false",
-    ),
-    *(
-        "top: 'b' top: 'c'",
-        "slice_point: 1",
-        "operation: MAX",
-        "coeff: 2",
-        "power: 2",
-        "input_dim: 3",
-        "std: nan",
-        "type: LRN",
-    ),
+    *(f"layers {{ type: {kind} }}" for kind in V1_TYPES),
+    *("layer { num_ouput: 1 }", "solver { }", "base_lr: 1", "net: 'a'", "transform_param { mean_value: [1, 2] }"),
 )
+
+_CAFFE_IMAGES = [
+    word for word in _CAFFE if word.startswith(("input", "transform", "data", "image_data", "memory_data"))
+]
+_CAFFE_IMAGES += ["input_param { shape { dim: [1, 2, 12, 12] } }", "n01440764", "n01440764 tench"]
 
 TARGETS: Mapping[str, Target] = {
     "cuda-convnet definition": Target(
@@ -175,20 +157,21 @@ TARGETS: Mapping[str, Target] = {
     ),
     ".caffemodel": Target(
         modules=("interop.caffe.model", "interop.caffe.blob", "interop.protobuf", "weights.foreign"),
+        elsewhere=r"def (_open_pth|_open_compressed|_compressed_shapes|is_deep_compression|floats)",
         opens="net.caffemodel",
-        seeds=seeds.caffemodel,
+        seeds=caffe_seeds.caffemodel,
         words=("LRN", "Pooling", "AlexNet", "CaffeNet"),
     ),
     "Caffe's four files": Target(
         modules=("weights.caffe", "interop.caffe.mean", "interop.caffe.images"),
         opens="net.caffemodel",
-        seeds=seeds.caffe_files,
-        words=_CAFFE,
+        seeds=caffe_seeds.caffe_files,
+        words=_CAFFE_IMAGES,
     ),
     ".prototxt": Target(
-        modules=tuple(f"interop.caffe.{name}" for name in ("draft", "layers", "norms", "prototxt", "rows")),
+        modules=tuple(f"interop.caffe.{name}" for name in ("draft", "keys", "layers", "norms", "prototxt", "rows")),
         opens="net.prototxt",
-        seeds=seeds.prototxts,
+        seeds=caffe_seeds.prototxts,
         reads=(read_prototxt,),
         words=_CAFFE,
     ),

@@ -199,6 +199,15 @@ def test_a_child_learns_from_pictures_as_they_are(plan_of: Planner, tiny_weights
     assert plan.beginning.preprocessing == tiny_weights.preprocessing
 
 
+def test_a_child_is_less_the_centre_of_the_mean_image(plan_of: Planner, tiny_weights: Weights, tmp_path: Path) -> None:
+    """Also that of a net of Caffe, whose crops were less what lay under them: it learns so, and says so."""
+    parent = replace(tiny_weights, preprocessing=replace(tiny_weights.preprocessing, mean_crop="view"))
+    save_weights(tmp_path / "moving.safetensors", parent)
+    plan = plan_of(data_of(unnamed_classes(4)), weights=str(tmp_path / "moving.safetensors"))
+    assert plan.beginning.preprocessing == tiny_weights.preprocessing
+    np.testing.assert_array_equal(plan.beginning.preprocessing.mean_image, tiny_weights.preprocessing.mean_image)
+
+
 def test_a_net_that_the_weights_are_not_is_refused(plan_of: Planner, parent: str) -> None:
     with pytest.raises(InputError, match=r"parent\.safetensors is a tiny, not a digits; leave --net out"):
         plan_of(data_of(unnamed_classes(4)), weights=parent, net="digits")

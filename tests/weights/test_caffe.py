@@ -13,10 +13,12 @@ import pytest
 from alexnet.arch import NETS
 from alexnet.convert import convert
 from alexnet.errors import InputError, MissingExtraError, WeightsError
-from alexnet.interop.caffe.mean import write_mean_image
+from alexnet.interop.caffe.deploy import write_prototxt
+from alexnet.interop.caffe.mean import read_mean_image, write_mean_image
+from alexnet.preprocess import Preprocessing
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, save_weights
-from alexnet.weights.caffe import save_caffe
+from alexnet.weights.caffe_writer import save_caffe
 from alexnet.weights.catalog import files_of, find_header
 from alexnet.weights.stored import StoredTensors
 
@@ -40,10 +42,27 @@ def test_all_that_caffe_has_words_for_comes_back(tmp_path: Path, tiny_weights: W
     assert found.spec.rows == tiny_weights.spec.rows
     assert found.classes == tiny_weights.classes == find_header(path).classes
     np.testing.assert_array_equal(found.preprocessing.mean_image, tiny_weights.preprocessing.mean_image[::-1])
-    assert found.preprocessing == replace(tiny_weights.preprocessing, channel_order="BGR")
+    assert found.preprocessing == replace(tiny_weights.preprocessing, channel_order="BGR", mean_crop="view")
     assert isinstance(found.tensors, StoredTensors)
     names = {"net.caffemodel", "net.prototxt", "net.binaryproto", "net.txt"}
     assert {each.name for each in files_of(path)} == names == {each.name for each in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.017])
+def test_a_mean_image_of_caffe_comes_back_as_it_was(tmp_path: Path, tiny_weights: Weights, scale: float) -> None:
+    """Through a file of ours, and with a scale to rounding."""
+    image = tiny_weights.preprocessing.mean_image
+    way = replace(
+        tiny_weights.preprocessing, scale=scale, mean_image=image * np.float32(scale), mean_crop="view", resize=(16, 16)
+    )
+    first, ours, last = tmp_path / "first.caffemodel", tmp_path / "ours.safetensors", tmp_path / "last.caffemodel"
+    save_caffe(first, replace(tiny_weights, preprocessing=way))
+    written = read_mean_image(first.with_suffix(".binaryproto").read_bytes())
+    assert convert(first, ours).dropped == ()
+    assert find_weights(ours).preprocessing == replace(way, channel_order="BGR")
+    assert convert(ours, last).dropped == ()
+    found = read_mean_image(last.with_suffix(".binaryproto").read_bytes())
+    np.testing.assert_allclose(found, written, rtol=0 if scale == 1 else 2e-7, atol=0)
 
 
 def test_the_mean_colour_needs_no_file(tmp_path: Path, plain_weights: Weights) -> None:
@@ -142,6 +161,18 @@ def test_what_does_not_fit_the_definition_is_named(tmp_path: Path, plain_weights
             assert "\n" not in str(caught.value)
 
 
+def test_a_definition_that_has_only_the_name_of_a_net_is_told_apart(
+    tmp_path: Path, random_tensors: Callable, write_caffemodel: Callable
+) -> None:
+    path = write_caffemodel(random_tensors("caffenet", 5), "CaffeNet")
+    text = write_prototxt(NETS["caffenet"].with_classes(5), Preprocessing(crop=227, channel_order="BGR"))
+    assert "num_output: 6" in text
+    path.with_suffix(".prototxt").write_text(text.replace("num_output: 6", "num_output: 7", 1), encoding="utf-8")
+    for read in (find_weights, find_header):
+        with pytest.raises(WeightsError, match=r"weights of caffenet as it is known here, .*: of another shape fc6\.w"):
+            read(path)
+
+
 def test_spoiled_files_never_do_worse_than_an_error(tmp_path: Path, tiny_weights: Weights) -> None:
     path, rng = tmp_path / "net.caffemodel", np.random.default_rng(0)
     save_caffe(path, tiny_weights)
@@ -170,7 +201,7 @@ def test_converting_there_and_back_computes_the_same(tmp_path: Path, probed_weig
     save_weights(tmp_path / "source.safetensors", probed_weights)
     there = convert(tmp_path / "source.safetensors", tmp_path / "net.caffemodel")
     back = convert(tmp_path / "net.caffemodel", tmp_path / "back.safetensors")
-    assert (there.format, there.dropped) == ("caffe", ("probe",))
+    assert (there.format, there.dropped) == ("caffe", ("probe", "preprocessing.mean_crop"))
     assert there.bytes == sum(path.stat().st_size for path in tmp_path.glob("net.*"))
     assert there.largest_difference <= 1e-5 * there.largest_logit
     assert back.largest_difference == 0

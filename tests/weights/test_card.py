@@ -54,9 +54,10 @@ def test_a_licence_that_the_hub_does_not_know_has_its_name(tiny_weights: Weights
 
 def test_images_are_told_as_they_are_prepared(tiny_weights: Weights) -> None:
     size = {"crop": 12, "interpolation": "bicubic"}
-    assert "shorter side resized to 16 (bilinear), central 12 x 12 pixels, RGB, 0 to 255, minus the mean image" in (
-        write_card(tiny_weights)
-    )
+    told = "shorter side resized to 16 (bilinear), central 12 x 12 pixels, RGB, 0 to 255, minus {}"
+    assert told.format("the centre of the mean image") in write_card(tiny_weights)
+    moving = replace(tiny_weights, preprocessing=replace(tiny_weights.preprocessing, mean_crop="view"))
+    assert told.format("what of the mean image lies under them") in write_card(moving)
     warped = Preprocessing(resize=(14, 20), channel_order="BGR", mean=(104, 117, 123), reduce_to=13, **size)
     assert (
         "shorter side reduced to 13 if it is longer, resized to 14 x 20, whatever the aspect (bicubic), "

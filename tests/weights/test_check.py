@@ -42,6 +42,19 @@ def test_another_number_of_classes_is_said_so() -> None:
         check_tensors(find("digits"), zeros(find("digits", num_classes=7)))
 
 
+def test_a_net_that_only_has_the_name_of_one_is_not_told_of_classes() -> None:
+    """Such as a definition of Caffe's that somebody has changed and not renamed."""
+    known = find("digits", num_classes=5)
+    changed = known.with_rows({"conv1": replace(known["conv1"], kernel_size=7)})
+    with pytest.raises(WeightsError) as caught:
+        check_tensors(changed, zeros(known))
+    assert str(caught.value).startswith(
+        "weights of digits as it is known here, not of this net, which has only its name: of another shape conv1.weight"
+    )
+    with pytest.raises(WeightsError, match="weights for 5 classes, not the 7 of this digits: "):
+        check_tensors(changed.with_classes(7), zeros(changed))
+
+
 def test_missing_extra_and_misshaped_keys_are_all_named(tiny_weights: Weights) -> None:
     tensors = dict(tiny_weights.tensors)
     tensors["fc9.weight"] = tensors.pop("fc3.weight")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from alexnet.arch.layers import feature_row
 from alexnet.arch.spec import Spec
 from alexnet.errors import InputError, MissingExtraError, UnknownNameError
+from alexnet.preprocess import View
 from alexnet.weights import Weights
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -23,13 +24,16 @@ CPU = "cpu"
 
 
 class Engine(Protocol):
-    """A net with its weights, ready to run. `images` are uint8 RGB crops (N, 3, crop, crop), not yet normalized."""
+    """A net with its weights, ready to run. `images` are uint8 RGB crops (N, 3, crop, crop), not yet normalized.
+
+    They are central crops unless `view` says which they are: of some mean images another part is subtracted from each.
+    """
 
     @property
     def name(self) -> str:
         """What `--engine` calls it."""
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, images: NDArray[np.uint8], view: View | None = None) -> NDArray[np.float32]:
         """(N, K)."""
 
     def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> Features:

@@ -15,8 +15,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as states
 from alexnet.cores import usable_cores
 from alexnet.engines import Features, Precision, features_by_rows, only_cpu
 from alexnet.errors import InputError, RunError, WeightsError
-from alexnet.export.onnx import IMAGES, LOGITS, uint8_graph, with_outputs
+from alexnet.export.onnx import LOGITS, fed_arrays, uint8_graph, with_free_mean, with_outputs
 from alexnet.interop.onnx import Graph, Place, write_graph
+from alexnet.preprocess import View
 from alexnet.weights import Weights
 from alexnet.weights.stored import MappedFile, StoredTensors, is_quantized
 
@@ -44,25 +45,29 @@ class OnnxRuntimeEngine:
         if precision not in ("auto", "fp32"):
             raise InputError(f"ONNX Runtime computes in fp32 here, not in {precision}; use --engine openvino or torch")
         self._weights = weights
-        self._graph = uint8_graph(weights, own_lrn=False, as_stored=as_stored)
+        graph = uint8_graph(weights, own_lrn=False, as_stored=as_stored)
+        self._graph = with_free_mean(graph) if weights.preprocessing.mean_moves else graph
         self._sessions: dict[tuple[str, ...], Any] = {}
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, images: NDArray[np.uint8], view: View | None = None) -> NDArray[np.float32]:
         """uint8 (N, 3, crop, crop) to float32 (N, K)."""
-        (logits,) = self._run((LOGITS,), images)
+        (logits,) = self._run((LOGITS,), images, view)
         return logits
 
     def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> Features:
         """uint8 (N, 3, crop, crop) to float32 (N, ...) by layer."""
         return features_by_rows(self._weights.spec, layers, lambda rows: self._run(rows, images))
 
-    def _run(self, outputs: tuple[str, ...], images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    def _run(
+        self, outputs: tuple[str, ...], images: NDArray[np.uint8], view: View | None = None
+    ) -> list[NDArray[np.float32]]:
         if outputs not in self._sessions:
             self._sessions[outputs] = open_session(
                 with_outputs(self._graph, self._weights.spec, outputs), self._weights
             )
+        fed = fed_arrays(images, self._weights.preprocessing, view)
         try:
-            found: list[NDArray[np.float32]] = self._sessions[outputs].run(None, {IMAGES: np.ascontiguousarray(images)})
+            found: list[NDArray[np.float32]] = self._sessions[outputs].run(None, fed)
         except states.RuntimeException as error:
             if "allocate" not in str(error):
                 raise

@@ -14,9 +14,10 @@ from alexnet.cores import usable_cores
 from alexnet.engines import AUTO, Features, Precision, features_by_rows, only_cpu
 from alexnet.engines.signals import kept_signal_stack
 from alexnet.errors import InputError, RunError, WeightsError
-from alexnet.export.onnx import IMAGES, LOGITS, preprocessing_graph, uint8_graph, with_outputs
+from alexnet.export.onnx import LOGITS, MEAN, fed_arrays, preprocessing_graph, uint8_graph, with_outputs
 from alexnet.export.openvino import load_openvino, to_openvino
 from alexnet.export.towers import tower_names
+from alexnet.preprocess import View
 from alexnet.weights import Weights
 from alexnet.weights.openvino import OpenVINOTensors
 
@@ -51,9 +52,9 @@ class OpenVINOEngine:
             self._settings = _settings(self._core, precision)  # the first question brings the CPU's part of it
         self._compiled: dict[tuple[str, ...], _Compiled] = {}
 
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, images: NDArray[np.uint8], view: View | None = None) -> NDArray[np.float32]:
         """uint8 (N, 3, crop, crop) to float32 (N, K)."""
-        (logits,) = self._run((LOGITS,), images)
+        (logits,) = self._run((LOGITS,), images, view)
         return logits
 
     def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> Features:
@@ -64,15 +65,18 @@ class OpenVINOEngine:
         """
         return features_by_rows(self._weights.spec, layers, lambda rows: self._run(rows, images))
 
-    def _run(self, names: tuple[str, ...], images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    def _run(
+        self, names: tuple[str, ...], images: NDArray[np.uint8], view: View | None = None
+    ) -> list[NDArray[np.float32]]:
         if not len(images):  # which it has no shapes for
             return [found[:0] for found in self._run(names, np.zeros((1, *images.shape[1:]), np.uint8))]
         with self._lock:
             if names not in self._compiled:
                 self._compiled[names] = self._compile(names)
             request, num_parts = self._compiled[names]
+            fed = fed_arrays(images, self._weights.preprocessing, view)
             try:
-                outputs = request.infer({IMAGES: np.ascontiguousarray(images)}, share_inputs=True)
+                outputs = request.infer(fed, share_inputs=True)
             except RuntimeError as error:
                 if "alloc" not in str(error):
                     raise
@@ -84,6 +88,8 @@ class OpenVINOEngine:
         try:
             with kept_signal_stack():
                 model, num_parts = self._model(names)
+                if self._weights.preprocessing.mean_moves:
+                    _free_mean(model)
                 compiled = self._core.compile_model(model, "CPU", self._settings)
         except RuntimeError as error:
             if "alloc" in str(error):
@@ -118,6 +124,21 @@ def _of_uint8(model: Any, weights: Weights) -> Any:
     for reader in images.output(0).get_target_inputs():
         reader.replace_source_output(before.get_results()[0].input_value(0))
     return load_openvino().Model(model.get_results(), before.get_parameters(), model.get_friendly_name())
+
+
+def _free_mean(model: Any) -> None:
+    """Make what the model subtracts from images a second input, `MEAN`.
+
+    Raises:
+        WeightsError: it has no tensor of that name.
+    """
+    tensor = next((node for node in model.get_ordered_ops() if node.get_friendly_name() == MEAN), None)
+    if tensor is None or tensor.get_type_name() != "Constant":
+        raise WeightsError(f"the graph in this file has no {MEAN}; convert the weights that it was made from again")
+    mean = load_openvino().opset13.parameter(tensor.get_output_shape(0), np.float32, name=MEAN)
+    mean.output(0).set_names({MEAN})
+    tensor.output(0).replace(mean.output(0))
+    model.add_parameters([mean])
 
 
 def _cut(model: Any, names: Sequence[str], path: Path) -> tuple[Any, tuple[int, ...]]:

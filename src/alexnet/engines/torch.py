@@ -12,6 +12,7 @@ from alexnet.engines import Features, Precision
 from alexnet.errors import InputError
 from alexnet.nn import InputLayer, assemble
 from alexnet.nn.layers import use_channels_last
+from alexnet.preprocess import View
 from alexnet.weights import Weights
 
 
@@ -39,9 +40,9 @@ class TorchEngine:
         self.inputs = InputLayer(weights.preprocessing).to(self.device)
 
     @torch.inference_mode()
-    def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def logits(self, images: NDArray[np.uint8], view: View | None = None) -> NDArray[np.float32]:
         """uint8 (N, 3, crop, crop) to float32 (N, K)."""
-        return _to_numpy(self.net(self._normalized(images)))
+        return _to_numpy(self.net(self._normalized(images, view)))
 
     @torch.inference_mode()
     def features(self, images: NDArray[np.uint8], layers: Sequence[str]) -> Features:
@@ -49,9 +50,10 @@ class TorchEngine:
         found = self.net.features(self._normalized(images), layers)
         return {layer: _to_numpy(tensor) for layer, tensor in found.items()}
 
-    def _normalized(self, images: NDArray[np.uint8]) -> Tensor:
+    def _normalized(self, images: NDArray[np.uint8], view: View | None = None) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-        normalized: Tensor = self.inputs(pixels.contiguous(memory_format=torch.channels_last), dtype=self._dtype)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        normalized: Tensor = self.inputs(pixels, dtype=self._dtype, view=view)
         return normalized
 
 

@@ -7,8 +7,10 @@ part of the graph; without, they are float32 as `preprocess.normalize` gives the
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alexnet.arch.rows import Fc
 from alexnet.arch.shapes import measure
@@ -17,12 +19,13 @@ from alexnet.atomic import write_whole
 from alexnet.errors import WeightsError
 from alexnet.export.rows import Draft, draw_row
 from alexnet.interop.onnx import Graph, Node, Value, write_graph
-from alexnet.preprocess import Preprocessing, extract_views
+from alexnet.preprocess import Preprocessing, View
 from alexnet.weights import Weights
 from alexnet.weights.onnx import OnnxTensors, metadata_texts
 from alexnet.weights.stored import where_they_lie
 
 IMAGES, LOGITS = "images", "logits"
+MEAN = f"{IMAGE}.mean"  # what is subtracted from images, a tensor of the graph
 _BATCH = "N"
 
 _FLOAT32, _UINT8 = np.dtype("<f4"), np.dtype("u1")
@@ -87,6 +90,27 @@ def uint8_graph(weights: Weights, *, own_lrn: bool = True, as_stored: bool = Fal
     return graph if graph.inputs[0].dtype == _UINT8 else with_preprocessing(graph, weights.preprocessing)
 
 
+def with_free_mean(graph: Graph) -> Graph:
+    """A graph of uint8 images that takes what it subtracts from them as a second input, `MEAN`.
+
+    Raises:
+        WeightsError: it has no tensor of that name; it is from a file that another program has written anew.
+    """
+    if MEAN not in graph.initializers:
+        raise WeightsError(f"the graph in this file has no {MEAN}; convert the weights that it was made from again")
+    tensors = {name: tensor for name, tensor in graph.initializers.items() if name != MEAN}
+    mean = Value(MEAN, _FLOAT32, graph.initializers[MEAN].shape)
+    return replace(graph, inputs=(*graph.inputs, mean), initializers=tensors)
+
+
+def fed_arrays(
+    images: NDArray[np.uint8], preprocessing: Preprocessing, view: View | None = None
+) -> dict[str, NDArray[Any]]:
+    """The inputs of a graph by name: uint8 crops, and the mean where every view has one of its own."""
+    fed: dict[str, NDArray[Any]] = {IMAGES: np.ascontiguousarray(images)}
+    return fed | {MEAN: np.ascontiguousarray(preprocessing.mean_of(view))} if preprocessing.mean_moves else fed
+
+
 def preprocessing_graph(weights: Weights) -> Graph:
     """What the weights expect to be done to images, alone: uint8 RGB crops to what `preprocess.normalize` makes."""
     normalized = "normalized"
@@ -115,19 +139,19 @@ def _images_of(graph: Graph, spec: Spec) -> Value:
 def with_preprocessing(graph: Graph, preprocessing: Preprocessing) -> Graph:
     """A graph of normalized `images` made one of uint8 RGB crops (N, 3, crop, crop).
 
-    The operations of `preprocess.normalize`, in its order and in float32: channel order, scale, mean, std.
+    The operations of `preprocess.normalize`, in its order and in float32: channel order, scale, mean, std. The mean is
+    that of the central crop.
     """
     draft, (images,) = Draft(), graph.inputs
     x = IMAGES
     if preprocessing.channel_order == "BGR":
         x = draft.add("Gather", f"{IMAGE}.ordered", x, np.array([2, 1, 0]), axis=1)
     x = draft.add("Cast", f"{IMAGE}.pixels", x, to=1)
-    mean, std = (np.asarray(values, np.float32)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
-    if preprocessing.mean_image is not None:
-        mean = extract_views(preprocessing.mean_image, preprocessing.crop, "center")[0]
+    std = np.asarray(preprocessing.std, np.float32)[:, None, None]
+    draft.initializers[MEAN] = np.ascontiguousarray(preprocessing.mean_of())
     if preprocessing.scale != 1:
         x = draft.add("Mul", f"{IMAGE}.scaled", x, preprocessing.scale)
-    x = draft.add("Sub", f"{IMAGE}.centred", x, mean)
+    x = draft.add("Sub", f"{IMAGE}.centred", x, MEAN)
     normalized = draft.add("Div", IMAGE, x, std) if (std != 1).any() else x
     nodes = tuple(
         replace(node, inputs=tuple(normalized if name == IMAGES else name for name in node.inputs))

@@ -33,15 +33,18 @@ def begin_with(
     workers: int,
     damaged: DamagedImages,
 ) -> Beginning:
-    """What the recipe asks for; images are prepared as for `parent`, where there is one, but not reduced as for it:
-    the net learns from these pictures as they are, and then knows such.
+    """What the recipe asks for; images are prepared as for `parent`, where there is one, but for two things.
+
+    They are not reduced as for it: the net learns from these pictures as they are, and then knows such. And of a mean
+    image its centre is subtracted from every crop, as in 2012, also where from the parent's crops it was what lay under
+    them: the net learns to see them so, and says so.
 
     Raises:
         DataError: no training image can be read, or too few.
     """
     statistics = _statistics(recipe, spec, dataset, parent, observer, workers, damaged)
     ours = _preprocessing(recipe, spec, statistics)
-    preprocessing = replace(parent.preprocessing, reduce_to=None) if parent else ours
+    preprocessing = replace(parent.preprocessing, reduce_to=None, mean_crop="center") if parent else ours
     return Beginning(spec=spec, recipe=recipe, preprocessing=preprocessing, statistics=statistics)
 
 

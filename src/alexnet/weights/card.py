@@ -104,7 +104,9 @@ def _images(preprocessing: Preprocessing) -> str:
     steps.append(f"{preprocessing.channel_order}, 0 to 255")
     if preprocessing.scale != 1:
         steps.append(f"times {preprocessing.scale:.6g}")
-    mean = "the mean image" if preprocessing.mean_image is not None else _numbers(preprocessing.mean)
+    mean = _numbers(preprocessing.mean)
+    if preprocessing.mean_image is not None:
+        mean = "what of the mean image lies under them" if preprocessing.mean_moves else "the centre of the mean image"
     steps.append(f"minus {mean}")
     if preprocessing.std != (1.0, 1.0, 1.0):
         steps.append(f"divided by {_numbers(preprocessing.std)}")

@@ -77,10 +77,17 @@ def nets_of(shapes: Shapes) -> list[str]:
 
 def _has_shapes(name: str, shapes: Shapes) -> bool:
     try:
-        spec = find(name)
-        logits = shapes.get(f"{spec.classifier.name}.bias", ())
+        return _are_of(find(name), shapes)
+    except SpecError:  # an ablation that says nothing about this net
+        return False
+
+
+def _are_of(spec: Spec, shapes: Shapes) -> bool:
+    """Are they of this net, with any number of classes?"""
+    logits = shapes.get(f"{spec.classifier.name}.bias", ())
+    try:
         return len(logits) == 1 and shapes == tensor_shapes(spec.with_classes(logits[0]))
-    except SpecError:  # an ablation that says nothing about this net, or fewer than two classes
+    except SpecError:  # fewer than two classes
         return False
 
 
@@ -95,11 +102,14 @@ def _differences(wanted: Shapes, found: Shapes) -> list[str]:
 
 
 def _verdict(spec: Spec, found: Shapes) -> str:
-    classifier = f"{spec.classifier.name}.bias"
+    """Whose weights they are. A net may have the name of a known one and be another: people write definitions."""
+    if _are_of(spec, found):
+        count = found[f"{spec.classifier.name}.bias"][0]
+        return f"weights for {count} classes, not the {spec.num_classes} of this {spec.name}"
     owners = nets_of(found)
-    if spec.name in owners and classifier in found:
-        return f"weights for {found[classifier][0]} classes, not the {spec.num_classes} of this {spec.name}"
-    if owners and spec.name not in owners:
+    if spec.name in owners:
+        return f"weights of {spec.name} as it is known here, not of this net, which has only its name"
+    if owners:
         return f"weights of {' or '.join(owners)}, not of {spec.name}"
     return f"not weights of {spec.name}"
 

@@ -111,6 +111,7 @@ def _of_preprocessing(weights: Weights, known: str) -> str:
         "scale": (1.0, 1 / 255),
         "interpolation": tuple(FILTERS),
         "resize": (height, [height, width]),
+        "mean_crop": ("view",),
         "mean": ("image",),
     }
     for key, values in usual.items():

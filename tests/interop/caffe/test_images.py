@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from alexnet.errors import InputError
-from alexnet.interop.caffe.images import IMAGENET_MEAN, Images, images_of_layer, images_to_settings
+from alexnet.interop.caffe.deploy import images_to_settings
+from alexnet.interop.caffe.images import IMAGENET_MEAN, Images, images_of_layer
 from alexnet.interop.caffe.layers import TEST, parse_layers
 from alexnet.preprocess import Preprocessing
 
@@ -63,6 +64,10 @@ def test_a_mean_image_is_as_large_as_the_canvas() -> None:
     ("said", "words"),
     [
         ("transform_param { crop_size: 8 force_gray: true }", "transform_param.force_gray: pictures of one channel"),
+        (
+            "image_data_param { is_color: false } transform_param { crop_size: 8 }",
+            "is_color: False: pictures of",
+        ),
         ("transform_param { crop_size: 8 scale: 0 }", "transform_param.scale: must be above zero"),
         ("transform_param { crop_size: 8 mean_value: 1 mean_value: 2 }", "mean_value: 2 of them for 3 channels"),
         ("transform_param { crop_size: 8 mean_value: nan }", "mean_value: nan is no number"),

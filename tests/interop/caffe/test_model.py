@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from alexnet.errors import InputError
-from alexnet.interop.caffe.model import TrainedLayer, read_caffemodel, write_caffemodel
+from alexnet.interop.caffe.model import read_caffemodel
+from alexnet.interop.caffe.model_writer import TrainedLayer, write_caffemodel
 from alexnet.interop.protobuf import write_block, write_float, write_integer, write_integers, write_text
 
 RNG = np.random.default_rng(0)

@@ -31,7 +31,6 @@ from alexnet.arch.rows import (
 from alexnet.arch.shapes import RowShape, conv_extent, measure
 from alexnet.arch.spec import IMAGE, Spec
 from alexnet.errors import InputError
-from alexnet.interop.caffe.images import images_to_settings
 from alexnet.interop.caffe.schema import net_message
 from alexnet.preprocess import Preprocessing
 
@@ -67,6 +66,24 @@ def write_prototxt(spec: Spec, preprocessing: Preprocessing, *, mean_file: str =
     ):
         net.layer.add(name=layer.name, type=layer.type, bottom=layer.bottoms, top=layer.tops, **layer.settings)
     return "".join(f"# {line}\n" for line in _about(spec, preprocessing)) + str(text_format.MessageToString(net))
+
+
+def images_to_settings(preprocessing: Preprocessing, mean_file: str) -> dict[str, dict[str, Any]]:
+    """The settings of an Input layer that say what `preprocessing` does; `mean_file`: of its mean image.
+
+    Raises:
+        InputError: red first, or divided by deviations, for which Caffe has no words.
+    """
+    if preprocessing.channel_order != "BGR" or preprocessing.std != (1.0, 1.0, 1.0):
+        raise InputError("Caffe takes images blue first and divides them by nothing; let conv1 have what they lack")
+    scale, resize = preprocessing.scale, preprocessing.resize
+    transform: dict[str, Any] = {} if scale == 1.0 else {"scale": scale}
+    if preprocessing.mean_image is not None:
+        transform["mean_file"] = mean_file
+    else:
+        transform["mean_value"] = [mean / scale for mean in preprocessing.mean]
+    canvas = {"new_height": resize} if isinstance(resize, int) else {"new_height": resize[0], "new_width": resize[1]}
+    return {"transform_param": transform, "image_data_param": canvas}
 
 
 def _about(spec: Spec, preprocessing: Preprocessing) -> Iterator[str]:

@@ -9,7 +9,6 @@ Source: BVLC/caffe, src/caffe/data_transformer.cpp, image_data_layer.cpp.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +46,8 @@ class Images:
         """The same in our words. mean_image: float32 (3, height, width), blue first, its size that of the canvas.
 
         Where a definition says nothing of a mean, ImageNet's is subtracted, and a crop of the size of ImageNet's comes
-        from images of 256 pixels. Caffe subtracts its mean image before it crops, the same at every place; here its
-        central crop is subtracted from every crop, which for the central view is one and the same.
+        from images of 256 pixels. Caffe subtracts its mean image before it crops: from every view
+        that of it which lies under the view.
 
         Raises:
             InputError: a mean image that the crop does not fit, or of another size than the definition says; images of
@@ -66,6 +65,7 @@ class Images:
             scale=self.scale,
             mean=(means[0] * self.scale, means[1] * self.scale, means[2] * self.scale),
             mean_image=None if mean_image is None else mean_image * np.float32(self.scale),
+            mean_crop="center" if mean_image is None else "view",
         )
 
 
@@ -92,6 +92,7 @@ def images_of_layer(layer: Layer) -> Images:
     old = data if layer.kind in ("Data", "ImageData") else transform  # before 2014 these said it themselves
     if transform.flag("force_gray"):
         transform.refuse("pictures of one channel are not read here", "force_gray")
+    layer.settings("image_data_param").expect("is_color", True, "pictures of one channel are not read here")
     crop = transform.whole("crop_size") or old.whole("crop_size")
     shape = _SHAPES[layer.kind](layer, data, crop)
     scale = transform if "scale" in transform else old
@@ -144,21 +145,3 @@ def _given(layer: Layer, _data: Settings, _crop: int) -> tuple[int, int, int]:
 
 
 _SHAPES = {"Data": _cropped, "ImageData": _cropped, "MemoryData": _in_memory, "Input": _given}
-
-
-def images_to_settings(preprocessing: Preprocessing, mean_file: str) -> dict[str, dict[str, Any]]:
-    """The settings of an Input layer that say what `preprocessing` does; `mean_file`: of its mean image.
-
-    Raises:
-        InputError: red first, or divided by deviations, for which Caffe has no words.
-    """
-    if preprocessing.channel_order != "BGR" or preprocessing.std != (1.0, 1.0, 1.0):
-        raise InputError("Caffe takes images blue first and divides them by nothing; let conv1 have what they lack")
-    scale, resize = preprocessing.scale, preprocessing.resize
-    transform: dict[str, Any] = {} if scale == 1.0 else {"scale": scale}
-    if preprocessing.mean_image is not None:
-        transform["mean_file"] = mean_file
-    else:
-        transform["mean_value"] = [mean / scale for mean in preprocessing.mean]
-    canvas = {"new_height": resize} if isinstance(resize, int) else {"new_height": resize[0], "new_width": resize[1]}
-    return {"transform_param": transform, "image_data_param": canvas}

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from alexnet.errors import InputError
-from alexnet.interop.caffe.schema import V1_TYPES, enum_name, is_repeated, net_message
+from alexnet.interop.caffe.keys import check_keys
+from alexnet.interop.caffe.schema import enum_name, is_repeated, net_message
+from alexnet.interop.caffe.v1 import V1_TYPES
 
 TRAIN, TEST = "TRAIN", "TEST"
 _SIDES = 4
@@ -167,7 +169,7 @@ def read_layers(path: Path) -> NetText:
     """What stands in a .prototxt file.
 
     Raises:
-        InputError: no definition of a net, too long, or of before 2014.
+        InputError: no definition of a net, too long, of before 2014, or with keys that Caffe does not know.
         MissingExtraError: the protobuf library is not installed.
         OSError: the file cannot be read.
     """
@@ -191,6 +193,7 @@ def parse_layers(text: str, file: str) -> NetText:
         InputError, MissingExtraError: as `read_layers`.
     """
     net = _parse(text, file)
+    check_keys(text, file, [layer.name for layer in (net.layer or net.layers)])
     if net.layer and net.layers:
         raise InputError(f"{file} mixes layers of both syntaxes, layer {{ }} and layers {{ }}; write it in one")
     if not net.layer and not net.layers:

@@ -100,6 +100,7 @@ def _add_data(draft: Draft, layer: Layer) -> None:
 def _add_end(draft: Draft, layer: Layer) -> None:
     kind = _ENDS[layer.kind]
     logits = [draft.blobs[blob] for blob in layer.bottoms if blob not in draft.labels and blob in draft.blobs]
+    layer.settings("softmax_param").expect("axis", 1, "classes lie along axis 1 here")
     if len(logits) != 1 or not set(layer.bottoms) <= draft.labels | draft.blobs.keys():
         layer.refuse("needs logits, and labels if it is a loss", "bottom")
     if draft.end and (type(draft.end), draft.end.inputs) != (kind, (logits[0],)):

@@ -203,6 +203,14 @@ def _alias(draft: Draft, layer: Layer) -> None:
     draft.blobs |= dict.fromkeys(layer.tops, read)
 
 
+def _flatten(draft: Draft, layer: Layer) -> None:
+    if "flatten_param" in layer:  # which layers until 2014 have not
+        said = layer.settings("flatten_param")
+        said.expect("axis", 1, "all but the first axis are flattened here (1)")
+        said.expect("end_axis", -1, "all but the first axis are flattened here (-1)")
+    _alias(draft, layer)
+
+
 def _relu(draft: Draft, layer: Layer) -> None:
     read = draft.input_of(layer)
     layer.settings("relu_param").expect("negative_slope", 0.0, "below 0 all is 0 here")
@@ -235,5 +243,5 @@ ROWS: Mapping[str, Callable[[Draft, Layer], None]] = {
     "Concat": _concat,
     "Slice": _slice,
     "Split": _alias,
-    "Flatten": _alias,
+    "Flatten": _flatten,
 }

@@ -1,17 +1,18 @@
 """The messages of Caffe that definitions of nets are written in, as far as they are read or written here.
 
 A table, of which the protobuf library makes its classes when the first definition is read. Where Caffe has float32 it
-is double here: what stands as 0.01 in a file is to stay 0.01. Fields that are not in the table are passed over: those
-of speed alone, and of Caffe's younger relatives.
+is double here: what stands as 0.01 in a file is to stay 0.01. Fields of Caffe's that are not in the table say nothing
+about a net that is only to answer: `keys.py` knows their names.
 
 Source: BVLC/caffe, src/caffe/proto/caffe.proto.
 """
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from alexnet.errors import MissingExtraError
+from alexnet.interop.caffe.v1 import V1_TYPES
 
 _PACKAGE = "caffe"
 
@@ -33,9 +34,10 @@ _LAYER_SETTINGS = {  # with their numbers in a present layer, and in one of V1
     "power_param": ("PowerParameter", 122, 21),
     "relu_param": ("ReLUParameter", 123, 30),
     "slice_param": ("SliceParameter", 126, 31),
+    "softmax_param": ("SoftmaxParameter", 125, 39),
 }
 
-_MESSAGES: Mapping[str, _Fields] = {
+MESSAGES: Mapping[str, _Fields] = {
     "NetParameter": {
         "name": (1, "string"),
         "layers": (2, "V1LayerParameter*"),
@@ -53,6 +55,7 @@ _MESSAGES: Mapping[str, _Fields] = {
         "include": (8, "NetStateRule*"),
         "exclude": (9, "NetStateRule*"),
         **{key: (present, kind) for key, (kind, present, _) in _LAYER_SETTINGS.items()},
+        "flatten_param": (135, "FlattenParameter"),
         "input_param": (143, "InputParameter"),
     },
     "V1LayerParameter": {
@@ -101,6 +104,7 @@ _MESSAGES: Mapping[str, _Fields] = {
         "mirror": (6, "bool=false"),
         "new_height": (9, "uint32=0"),
         "new_width": (10, "uint32=0"),
+        "is_color": (11, "bool=true"),
     },
     "MemoryDataParameter": {"batch_size": (1, "uint32"), "channels": (2, "uint32"), "height": (3, "uint32"),
                             "width": (4, "uint32")},
@@ -164,62 +168,13 @@ _MESSAGES: Mapping[str, _Fields] = {
     "PowerParameter": {"power": (1, "double=1"), "scale": (2, "double=1"), "shift": (3, "double=0")},
     "EltwiseParameter": {"operation": (1, "EltwiseOp=SUM"), "coeff": (2, "double*")},
     "ConcatParameter": {"concat_dim": (1, "uint32=1"), "axis": (2, "int32=1")},
+    "FlattenParameter": {"axis": (1, "int32=1"), "end_axis": (2, "int32=-1")},
+    "SoftmaxParameter": {"axis": (2, "int32=1")},
     "SliceParameter": {"slice_dim": (1, "uint32=1"), "slice_point": (2, "uint32*"), "axis": (3, "int32=1")},
 }  # fmt: skip
 
 
-class V1Type(NamedTuple):
-    """A type of layers: its number in files until 2014, and the name that it has had since."""
-
-    number: int
-    name: str
-
-
-# What old files call types of layers.
-V1_TYPES: Mapping[str, V1Type] = {
-    "NONE": V1Type(0, "None"),
-    "ACCURACY": V1Type(1, "Accuracy"),
-    "BNLL": V1Type(2, "BNLL"),
-    "CONCAT": V1Type(3, "Concat"),
-    "CONVOLUTION": V1Type(4, "Convolution"),
-    "DATA": V1Type(5, "Data"),
-    "DROPOUT": V1Type(6, "Dropout"),
-    "EUCLIDEAN_LOSS": V1Type(7, "EuclideanLoss"),
-    "FLATTEN": V1Type(8, "Flatten"),
-    "HDF5_DATA": V1Type(9, "HDF5Data"),
-    "HDF5_OUTPUT": V1Type(10, "HDF5Output"),
-    "IM2COL": V1Type(11, "Im2col"),
-    "IMAGE_DATA": V1Type(12, "ImageData"),
-    "INFOGAIN_LOSS": V1Type(13, "InfogainLoss"),
-    "INNER_PRODUCT": V1Type(14, "InnerProduct"),
-    "LRN": V1Type(15, "LRN"),
-    "MULTINOMIAL_LOGISTIC_LOSS": V1Type(16, "MultinomialLogisticLoss"),
-    "POOLING": V1Type(17, "Pooling"),
-    "RELU": V1Type(18, "ReLU"),
-    "SIGMOID": V1Type(19, "Sigmoid"),
-    "SOFTMAX": V1Type(20, "Softmax"),
-    "SOFTMAX_LOSS": V1Type(21, "SoftmaxWithLoss"),
-    "SPLIT": V1Type(22, "Split"),
-    "TANH": V1Type(23, "TanH"),
-    "WINDOW_DATA": V1Type(24, "WindowData"),
-    "ELTWISE": V1Type(25, "Eltwise"),
-    "POWER": V1Type(26, "Power"),
-    "SIGMOID_CROSS_ENTROPY_LOSS": V1Type(27, "SigmoidCrossEntropyLoss"),
-    "HINGE_LOSS": V1Type(28, "HingeLoss"),
-    "MEMORY_DATA": V1Type(29, "MemoryData"),
-    "ARGMAX": V1Type(30, "ArgMax"),
-    "THRESHOLD": V1Type(31, "Threshold"),
-    "DUMMY_DATA": V1Type(32, "DummyData"),
-    "SLICE": V1Type(33, "Slice"),
-    "MVN": V1Type(34, "MVN"),
-    "ABSVAL": V1Type(35, "AbsVal"),
-    "SILENCE": V1Type(36, "Silence"),
-    "CONTRASTIVE_LOSS": V1Type(37, "ContrastiveLoss"),
-    "EXP": V1Type(38, "Exp"),
-    "DECONVOLUTION": V1Type(39, "Deconvolution"),
-}
-
-_ENUMS: Mapping[str, Mapping[str, int]] = {
+ENUMS: Mapping[str, Mapping[str, int]] = {
     "LayerType": {name: known.number for name, known in V1_TYPES.items()},
     "Phase": {"TRAIN": 0, "TEST": 1},
     "VarianceNorm": {"FAN_IN": 0, "FAN_OUT": 1, "AVERAGE": 2},
@@ -243,12 +198,12 @@ def net_message() -> Any:
         raise MissingExtraError("The protobuf library", "caffe") from None
 
     file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package=_PACKAGE, syntax="proto2")
-    for name, values in _ENUMS.items():
+    for name, values in ENUMS.items():
         # Values of an enum are named in what it stands in, and NONE is not to be taken twice: each has a message.
         enum = file.message_type.add(name=f"{name}Enum").enum_type.add(name=name)
         for value, number in values.items():
             enum.value.add(name=value, number=number)
-    for name, fields in _MESSAGES.items():
+    for name, fields in MESSAGES.items():
         message = file.message_type.add(name=name)
         for key, (number, kind) in fields.items():
             _add_field(message, key, number, kind)
@@ -265,8 +220,15 @@ def enum_name(message: Any, key: str) -> str:
 
 def is_repeated(message: Any, key: str) -> bool:
     """Whether a field may stand several times."""
-    _, kind = _MESSAGES[message.DESCRIPTOR.name][key]
+    _, kind = MESSAGES[message.DESCRIPTOR.name][key]
     return kind.endswith("*")
+
+
+def message_in(message: str, key: str) -> str | None:
+    """The message that a field of another is, if the field is in the table and is one."""
+    _, kind = MESSAGES[message].get(key, (0, ""))
+    kind = kind.rstrip("*")
+    return kind if kind in MESSAGES else None
 
 
 def _add_field(message: Any, key: str, number: int, kind: str) -> None:
@@ -276,9 +238,9 @@ def _add_field(message: Any, key: str, number: int, kind: str) -> None:
     kind = kind.rstrip("*")
     if default:
         field.default_value = default
-    if kind in _ENUMS:
+    if kind in ENUMS:
         field.type, field.type_name = field.TYPE_ENUM, f".{_PACKAGE}.{kind}Enum.{kind}"
-    elif kind in _MESSAGES:
+    elif kind in MESSAGES:
         field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
     else:
         field.type = field.Type.Value(f"TYPE_{kind.upper()}")
