@@ -29,6 +29,7 @@ from alexnet.errors import InputError
 
 MOST_SECONDS = 2.0  # of processor time, under the tracer; a process that hangs is ended after several times as long
 HANGS_AFTER_SECONDS = 30.0
+STARTS_WITHIN_SECONDS = 600.0  # imports and good files take long where much else runs
 MOST_BYTES = 64 << 20  # of memory, beside as much as the files have
 
 _PACKAGE = Path(alexnet.__file__).parent
@@ -118,7 +119,9 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path) -> Report:
 
 def _watch(worker: Connection, report: Report) -> str:
     """Bring `report` up to date until a worker has no more to say; why it does not, empty where it is done."""
-    while worker.poll(HANGS_AFTER_SECONDS):
+    patience = STARTS_WITHIN_SECONDS
+    while worker.poll(patience):
+        patience = HANGS_AFTER_SECONDS
         try:
             report.inputs, failure, branches = worker.recv()
         except EOFError:
@@ -145,6 +148,7 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
                 seen.add(what)
                 report.send((first, (what, folder / "kept"), None))
         tracer.has_news()
+        report.send((first, None, None))
         for number in range(first, inputs):
             files = _changed(target, kept, seeds, Random(f"{seed} {name} {number}"))
             what = judge(target, _put(folder / "now", files))
@@ -167,10 +171,9 @@ def _changed(target: Target, kept: list[Files], seeds: int, rng: Random) -> File
     whatever else is changed in it.
     """
     files = dict(rng.choice(rng.choice((kept[:seeds], kept[:seeds], kept, kept[-10:]))))
-    beside = sorted(files.keys() - {target.opens})
     if len(files) > 1 and rng.random() < 0.05:
-        del files[beside.pop(rng.randrange(len(beside)))]
-    name = rng.choice([*files, *beside])  # what lies beside it has no target of its own
+        del files[rng.choice(sorted(files.keys() - {target.opens}))]
+    name = rng.choice(list(files))
     others = [*(each[name] for each in rng.sample(kept, min(len(kept), 4)) if name in each)]
     others = [*others, *(word.encode() for word in target.words)] or [files[name]]
     return {**files, name: mutate(files[name], rng, others)}

@@ -78,11 +78,21 @@ def safetensors() -> list[Files]:
 
 
 def folders() -> list[Files]:
-    """Of weights: like those of the Hugging Face Hub, and of a run."""
+    """Of weights: like those of the Hugging Face Hub, of a run, and of files by their suffixes, whatever these hold."""
     hub = written(save_huggingface, tiny(), name="folder")
-    (model,) = (files["tiny.safetensors"] for files in safetensors()[:1])
+    model = safetensors()[0]["tiny.safetensors"]
     run = json.dumps({"format": 2, "options": {"data": "digits"}, "data": {"name": "digits"}}).encode()
-    return [hub, {"run.json": run, "best.safetensors": model}, {"run.json": run, "last.safetensors": model}]
+    checkpoint = io.BytesIO()
+    with zipfile.ZipFile(checkpoint, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("data"), pickle.dumps({"model_state": {"layers": {}}}, 2))
+    held = (model, checkpoint.getvalue(), *(files["small.net"] for files in compressed()[-1:]), b"<?xml ?>", b"")
+    files = {f"{number}.pth": content for number, content in enumerate(held)}
+    return [
+        hub,
+        {"run.json": run, "best.safetensors": model},
+        {"run.json": run, "last.safetensors": model},
+        {**files, ".hidden": b"", "notes.txt": b"no weights"},
+    ]
 
 
 def packed() -> list[Files]:

@@ -12,6 +12,7 @@ from tests.weights.conftest import PUBLISHED, narrow
 
 from alexnet.arch import NETS
 from alexnet.data.pickles import load_pickle
+from alexnet.errors import InputError
 from alexnet.interop.caffe.images import DATA_LAYERS
 from alexnet.interop.caffe.prototxt import read_prototxt
 from alexnet.interop.caffe.rows import ROWS
@@ -51,6 +52,18 @@ def _list(path: Path) -> None:
     list_weights([path])
 
 
+def _read_each(folder: Path) -> None:
+    """Every file by itself; all that is refused is told."""
+    refused = []
+    for path in sorted(folder.iterdir()):
+        try:
+            _read_weights(path)
+        except InputError as error:
+            refused.append(str(error))
+    if refused:
+        raise InputError("; ".join(refused))
+
+
 def _read_both(path: Path) -> None:
     read_net(path, path.with_name("params.cfg"))
 
@@ -62,9 +75,9 @@ def _read_spans(path: Path) -> None:
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """A kind of file. opens: the name of the one that is read, others lie beside it. modules: of `alexnet`, those whose
-    branches are counted; elsewhere: functions in these that such files do not come to, as a regular expression. reads:
-    what reads it, each with ways of its own to fail. words: to put into texts. limits: of the package, by module and
-    name, that no input as small as these could reach, and what they are here.
+    branches are counted; elsewhere: functions and questions in these that such files do not come to, as a regular
+    expression. reads: what reads it, each with ways of its own to fail. words: to put into texts. limits: of the
+    package, by module and name, that no input as small as these could reach, and what they are here.
     """
 
     opens: str
@@ -200,11 +213,16 @@ TARGETS: Mapping[str, Target] = {
         limits={"weights.packed.MOST_WEIGHTS": 400},
     ),
     "folders of weights": Target(
-        opens=".", modules=("weights.catalog", "weights.listing"), seeds=seeds.folders, reads=(_read_weights, _list)
+        opens=".",
+        modules=("weights.catalog", "weights.listing"),
+        elsewhere=r"if named and|if is_on_hub|def (_named|list_named)|if not place\.exists",  # names, the Hub, nothing
+        seeds=seeds.folders,
+        reads=(_read_weights, _read_each, _list),
     ),
     "ONNX": Target(
         opens="net.onnx",
         modules=("weights.onnx", "weights.stored", "interop.onnx"),
+        elsewhere=r"def where_they_lie",  # engines ask, of weights that were read
         seeds=seeds.onnx,
         words=("conv1.weight", "fc3.bias"),
     ),
