@@ -17,10 +17,14 @@ _EIGHT = ",".join(["0.1"] * 8)
 _EVERY_LAYER = (
     _HEAD
     + "[DEFAULT]\nchannels=3\n[conv]\ntype=conv\ninputs=data\nfilters=4\nfilterSize=3\npadding=1\ninitW=%(std)s\n"
-    + "neuron=relu\nstd=0.1 ; why\n[sparse]\ntype=conv\ninputs=data\nfilters=2\ngroups=3\nfilterSize=3\nrandSparse=1\n"
+    + "neuron=relu\nstd=0.1 ; why\nsharedBiases=1\nweightSource=\n"
+    + "[sparse]\ntype=conv\ninputs=data\nfilters=2\ngroups=3\nfilterSize=3\nrandSparse=1\n"
     + "initW=0.1\n[local]\ntype=local\ninputs=data\nfilters=2\nfilterSize=5\nstride=4\ninitW=0.1\ninitWFunc=f.g(3)\n"
-    + "".join(f"[{way}]\ntype=pool\npool={way}\ninputs=data\nsizeX=3\nstride=2\n" for way in ("max", "avg", "rand"))
-    + "".join(f"[{kind}]\ntype={kind}\ninputs=data\nsize=3\n" for kind in ("cmrnorm", "rnorm", "cnorm"))
+    + "".join(
+        f"[{way}]\ntype=pool\npool={way}\ninputs=data\nsizeX=3\nstride=2\nstart=0\noutputsX=0\n"
+        for way in ("max", "avg", "rand")
+    )
+    + "".join(f"[{kind}]\ntype={kind}\ninputs=data\nsize=3\nblocked=0\n" for kind in ("cmrnorm", "rnorm", "cnorm"))
     + "[blur]\ntype=blur\ninputs=data\nfilterSize=3\nstdev=1\n[nails]\ntype=nailbed\ninputs=data\nstride=2\n"
     + "[href]\ntype=href\ninputs=data\n[sum]\ntype=eltsum\ninputs=rnorm,cnorm,blur\ncoeffs=1,0.5,\n 2\n"
     + "[both]\ntype=concat\ninputs=sum,href,cmrnorm\n[drop]\ntype=hs\ninputs=both\nkeep=0.5\n"
@@ -30,8 +34,8 @@ _EVERY_LAYER = (
 )
 _EVERY_PARAMETER = (
     "[DEFAULT]\nepsW=0.01\nepsB=0.02\nmomW=0.9\nmomB=0.9\nwc=0.0005\nscale=0.1\npow=0.75\ncoeff=1\n[cost]\n[rnorm]\n[cnorm]\n"
-    "[conv]\nschedW=dexp[tgtFactor=250,numSteps=4]\n[sparse]\nwball=2\nschedW=exp[250]\n[local]\nwcNormMin=1\nwcNormMax=2\n"
-    f"schedW=jdexp[250,0.1,4]\n[fc]\nepsW={_EIGHT}\nmomW={_EIGHT}\nwc={_EIGHT}\nschedW=linear[250]\nschedB=dexp[250,4]\n"
+    "[conv]\nsuperEps=0\nschedW=dexp[tgtFactor=250,numSteps=4]\n[sparse]\nwball=2\nschedW=exp[250]\n"
+    f"[local]\nwcNormMin=1\nwcNormMax=2\nschedW=jdexp[250,0.1,4]\n[fc]\nepsW={_EIGHT}\nmomW={_EIGHT}\nwc={_EIGHT}\nschedW=linear[250]\nschedB=dexp[250,4]\n"
     "[rand]\ndoMax=1\n[drop]\nenable=0\n[cmrnorm]\nminDiv=2\n"
 )
 

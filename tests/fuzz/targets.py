@@ -20,7 +20,7 @@ from alexnet.interop.caffe.schema import ENUMS, MESSAGES
 from alexnet.interop.caffe.v1 import V1_TYPES
 from alexnet.interop.cuda_convnet.files import read_net
 from alexnet.weights import find_weights
-from alexnet.weights.catalog import find_header
+from alexnet.weights.catalog import SUFFIXES, find_header
 from alexnet.weights.foreign import COMPRESSED, read_foreign
 from alexnet.weights.listing import list_weights
 
@@ -53,9 +53,9 @@ def _list(path: Path) -> None:
 
 
 def _read_each(folder: Path) -> None:
-    """Every file by itself; all that is refused is told."""
+    """Every file of weights by itself; all that is refused is told."""
     refused = []
-    for path in sorted(folder.iterdir()):
+    for path in (path for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES.values()):
         try:
             _read_weights(path)
         except InputError as error:
@@ -130,8 +130,8 @@ TARGETS: Mapping[str, Target] = {
         reads=(read_net, _read_both),
         words=[*_LINES.split(), "\0", "%%", "inputs=labels,fc", "schedW=linear[1,2,x=3]", " 1,2,3,4,5,6,7,8,9" * 20],
         limits={
-            "interop.cuda_convnet.config._LONGEST": 1 << 8,
-            "interop.cuda_convnet.config._MOST_GROWN": 1 << 13,
+            "interop.cuda_convnet.config._LONGEST": 1 << 6,
+            "interop.cuda_convnet.config._MOST_GROWN": 1 << 11,
             "interop.cuda_convnet.definition.MOST_ROWS": 40,
             "interop.cuda_convnet.draft.MOST_ROWS": 60,
             "interop.cuda_convnet.weighted.MOST_CONNECTIONS": 40,

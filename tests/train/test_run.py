@@ -180,6 +180,7 @@ def test_the_weights_carry_their_mean_recipe_errors_and_probe(begin: Begin, tmp_
         "data": "photos",
         "split": "val",
         "views": "center",
+        "images": 9,
         "top1_error": result.evaluation.top1_error,
         "top5_error": None,
     }
