@@ -85,6 +85,7 @@ def test_every_option_reaches_the_run(run, photos: Path, out: Path) -> None:
             "ground_truth": None,
             "class_order": "sorted",
             "net": "digits+no-lrn",
+            "input_size": 16,
             "recipe": "caffe",
             "weights": None,
             "epochs": 2,

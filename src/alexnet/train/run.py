@@ -7,6 +7,7 @@ validation split, best.safetensors. It can be resumed after whatever has ended i
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -64,6 +65,7 @@ def train(
         raise InputError("--resume continues the run in --out; say which folder that is")
     kept = read_run(Path(out), options) if out and resume else None
     options = kept.options if kept else options
+    is_given = dataset is not None
     dataset = dataset or open_data(
         options.data, Path(options.ground_truth) if options.ground_truth else None, options.class_order or "sorted"
     )
@@ -74,6 +76,7 @@ def train(
         check_unused(folder)
     beginning = kept.beginning if kept else None
     plan = make_plan(options, dataset, observer, device=device, workers=workers, beginning=beginning)
+    plan = replace(plan, has_data_of_its_own=is_given)
     _say_how_fast(observer, plan.trainer, keeps_memory)
     with _alone_in(folder), stop_requests() as stop:
         progress = _resume(plan, folder, observer) if resume else _begin(plan, folder)
