@@ -34,8 +34,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## the first minute: a small net trained, judged and shown, without a download
 	$(BIN)/alexnet demo
 
-test: $(STAMP)  ## the tests of every day: plain CPU, about four minutes
-	$(BIN)/pytest
+# Two workers are right for two cores: make test WORKERS=8. A worker takes up to 2 GB of memory.
+WORKERS ?= 2
+test: $(STAMP)  ## the tests of every day: plain CPU, about four minutes on two cores
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 # torch is by far the largest of the dependencies: without it another Python is tried in two minutes.
 test-torch-free:  ## what needs no torch, on another Python: make test-torch-free PYTHON=python3.13
@@ -52,7 +54,7 @@ test-slow: $(STAMP)  ## those that take minutes
 test-gpu: $(STAMP)  ## those that need a CUDA device
 	$(BIN)/pytest -m 'gpu and not network'
 
-fuzz: $(STAMP)  ## change good files of every format at random, 21,600 times: five minutes on two cores
+fuzz: $(STAMP)  ## change good files of every format at random, 23,400 times: five minutes on two cores
 	$(BIN)/python -m tests.fuzz
 
 # mypy refuses a folder without Python files, hence the wildcard.

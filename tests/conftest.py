@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from alexnet.weights import Weights
 
 ROOT = Path(__file__).resolve().parent.parent
-THREADS = 2  # on a laptop and a server alike
+# On a laptop and a server alike: two threads, or one in each of several workers (make test), which hinder each other.
+THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
 os.environ["OMP_NUM_THREADS"] = str(THREADS)  # torch reads it when it is first imported, subprocesses too
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait hinder each other elsewhere
 os.environ["ALEXNET_KEEP_MEMORY"] = "0"  # what one test tells the C library would hold for all after it
@@ -43,6 +44,12 @@ def test_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real images: {folder} is not a folder; set ALEXNET_TEST_DATA")
     return folder
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves take longer to draw than small runs to train."""
+    monkeypatch.setattr("alexnet.train.epochs.draw_curves", lambda *_: None)
 
 
 @pytest.fixture

@@ -266,8 +266,8 @@ def test_what_a_run_measured_can_be_read_from_its_folder(trained):
 
 
 def test_a_net_learns_in_an_ordinary_torch_loop():
-    said = run_example("use_the_net_in_your_loop.py", "--steps", 200)
-    assert float(re.search(r"test error ([\d.]+)%", said)[1]) < 50  # chance is 90
+    said = run_example("use_the_net_in_your_loop.py", "--steps", 100)
+    assert float(re.search(r"test error ([\d.]+)%", said)[1]) < 70  # chance is 90
 
 
 def test_the_normalization_of_a_foreign_model_is_swapped_with_equal_outputs():
@@ -303,20 +303,34 @@ MOST_BYTES = 300_000
 
 
 @pytest.mark.timeout(600)
-def test_the_notebook_runs_and_its_net_learns(test_data, tmp_path):
+@pytest.mark.parametrize(
+    ("shortened", "most_error"),
+    [
+        pytest.param(
+            {"12_800": "4_000", "seed=0), 100)": "seed=0), 5)", "fit(net, 200)": "fit(net, 100)"}, 75, id="short"
+        ),
+        pytest.param({}, 65, marks=pytest.mark.slow, id="whole"),
+    ],
+)
+def test_the_notebook_runs_and_its_net_learns(test_data, tmp_path, shortened, most_error):
     """In a kernel of this very Python, and without a trace in the user's folders.
 
     In a process of its own: the client of a kernel leaves sockets to the garbage collector, which warns of them.
     """
+    source = NOTEBOOK.read_text("utf-8")
+    for words, fewer in shortened.items():
+        assert words in source
+        source = source.replace(words, fewer)
+    (tmp_path / NOTEBOOK.name).write_text(source, "utf-8")
     places = {name: str(tmp_path) for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR")}
     environment = {**os.environ, **places, "JUPYTER_PREFER_ENV_PATH": "1", "ALEXNET_TEST_DATA": str(test_data)}
-    executed = tmp_path / NOTEBOOK.name
-    command = [sys.executable, str(EXAMPLES / "run_notebook.py"), str(NOTEBOOK), "--out", str(executed)]
+    executed = tmp_path / "executed.ipynb"
+    command = [sys.executable, str(EXAMPLES / "run_notebook.py"), str(tmp_path / NOTEBOOK.name), "--out", str(executed)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     notebook = nbformat.read(executed, as_version=4)
     printed = "".join(output.text for cell in code_cells(notebook) for output in cell.outputs if "text" in output)
-    assert float(re.search(r"test error ([\d.]+)%", printed)[1]) < 65  # chance is 90
+    assert float(re.search(r"test error ([\d.]+)%", printed)[1]) < most_error  # chance is 90
     features, pixels = (int(share) for share in re.findall(r"nearest by \w+ (\d+)%", printed))
     assert features > pixels > 10
 

@@ -35,7 +35,7 @@ class Evaluation:
     def record(self, data: str, split: str | None) -> dict[str, Any]:
         """The errors as weights keep them, with the data and the split that they are of."""
         errors = {"top1_error": self.top1_error, "top5_error": self.top5_error}
-        return {"data": data, "split": split, "views": self.views, **errors}
+        return {"data": data, "split": split, "views": self.views, "images": self.images, **errors}
 
 
 class Sums(NamedTuple):

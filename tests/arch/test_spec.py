@@ -135,6 +135,30 @@ def test_readers_of_a_dropped_row_read_what_it_read():
     assert reads(spec.without_rows({"relu2", "relu3"}))["conv4"] == ("conv2", "conv3")
 
 
+def test_classes_in_several_rows_stay_as_many() -> None:
+    """Only who wrote the net knows which row gets how many; the error names the rows."""
+    net = spec_of(Fc("few", 2), Fc("rest", 5, inputs=(IMAGE,)), Concat("all", inputs=("few", "rest")), Softmax("prob"))
+    assert [row.name for row in net.classifier_rows] == ["few", "rest"]
+    assert net.has_classes_in_parts
+    assert net.with_classes(7) == net
+    with pytest.raises(SpecError, match=r"several rows \(few has 2, rest has 5\); for 9 write other outputs"):
+        net.with_classes(9)
+
+
+def test_rows_that_are_added_up_all_get_the_classes() -> None:
+    net = spec_of(
+        Fc("one", 7),
+        Fc("other", 7, inputs=(IMAGE,), has_bias=False),
+        Sum("both", inputs=("one", "other")),
+        Softmax("prob"),
+    )
+    assert not net.has_classes_in_parts
+    changed = net.with_classes(9)
+    assert changed.num_classes == 9
+    assert [row.out_features for row in changed.classifier_rows] == [9, 9]
+    assert changed.with_classes(7) == net
+
+
 def test_readers_of_a_dropped_row_with_several_inputs_read_them_all_in_order():
     assert reads(spec_of(*GRAPH).without_rows({"conv4", "relu2"}))["fc5"] == ("conv2", "relu3", "relu1", IMAGE)
 

@@ -2,6 +2,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterator
 from io import BytesIO
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from alexnet.cli import main
+from alexnet.cli import main, progress
 from alexnet.data.shards import write_shard
 from alexnet.weights import Weights, save_weights
 from alexnet.weights.files import MEAN_IMAGE
@@ -45,8 +46,9 @@ Run = Callable[..., Finished]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """`alexnet ARGUMENTS` in this process."""
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """`alexnet ARGUMENTS` in this process; what takes long on a busy machine is as quiet as what does not."""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", inf)
 
     def run(*arguments: str | Path) -> Finished:
         status = main([str(argument) for argument in arguments])

@@ -1,16 +1,24 @@
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from alexnet.cli import demo as demo_module
+from alexnet.recipes import RECIPES
+from alexnet.recipes.named import DIGITS
 
 
-def test_the_demo_learns_digits_and_says_what_to_type_next(run, tmp_path: Path) -> None:
-    """The whole of `make demo`: under 5 % test error, photographs named, four pictures, commands that name the run."""
+@pytest.mark.parametrize(("epochs", "most_error"), [(2, 50), pytest.param(DIGITS.epochs, 5, marks=pytest.mark.slow)])
+def test_the_demo_learns_digits_and_says_what_to_type_next(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, most_error: float
+) -> None:
+    """The whole of `make demo`: digits learned, photographs named, four pictures, commands that name the run."""
+    monkeypatch.setitem(RECIPES, "digits", replace(DIGITS, epochs=epochs))
     finished = run("demo", "--out", tmp_path / "run")
     assert finished.status == 0
     error = float(finished.stdout.split("test error ")[1].split("%")[0])
-    assert error < 5
+    assert error < most_error
     assert "coffee.png" in finished.stdout
     assert "espresso (" in finished.stdout
     assert finished.stdout.count("none of its classes") == 6

@@ -118,3 +118,14 @@ def test_weights_in_the_place_of_data_are_told_apart(run, photos: Path, weights_
     finished = run("evaluate", "--weights", weights_file, weights_file, photos)
     assert finished.status == 2
     assert "DATA comes first" in finished.error
+
+
+def test_what_is_missing_is_shown_by_an_example(run) -> None:
+    """Of weights that everybody has."""
+    finished = run("evaluate", "digits")
+    assert (finished.status, finished.stdout) == (2, "")
+    assert (
+        "Missing option '--weights', as in: alexnet evaluate tiny-imagenet --weights tiny-imagenet-200"
+        in finished.error
+    )
+    assert "as in: alexnet verify tiny-imagenet-200" in run("verify").error

@@ -40,6 +40,20 @@ def test_an_undefined_ablation_is_one_line(run) -> None:
     assert "did you mean no-lrn" in run("summary", "caffe+nolrn").error
 
 
+NET_145 = Path(__file__).parents[1] / "interop/cuda_convnet/nets/layers-145.cfg"
+
+
+@pytest.mark.parametrize("net", ["krizhevsky-145", NET_145])
+def test_images_may_be_of_another_size(run, net: str | Path) -> None:
+    """Of a named net, and of a definition of 2012, which says nothing of it."""
+    assert run("summary", net, "--json").json["input"] == [3, 224, 224]
+    shown = run("summary", net, "--input-size", "180", "--json").json
+    assert shown["input"] == [3, 180, 180]
+    assert shown["params"] == 60_965_224 - 4096 * 256 * (6 * 6 - 5 * 5)  # fc6 reads 5 x 5
+    finished = run("summary", net, "--input-size", "10")
+    assert (finished.status, finished.stdout) == (2, "")
+
+
 PROTOTXT = """
 input: "data" input_dim: 1 input_dim: 3 input_dim: 20 input_dim: 20
 layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
@@ -56,6 +70,8 @@ def test_a_definition_of_caffes_is_a_net(run, tmp_path: Path) -> None:
     shown = run("summary", path, "--json").json
     assert [row["name"] for row in shown["rows"]] == ["conv1", "relu1", "fc2", "prob"]
     assert shown["params"] == 8 * 28 + 4 * (8 * 18 * 18 + 1)
+    assert run("summary", path, "--input-size", "20", "--json").json == shown
+    assert "says that its images have 20 x 20 pixels, not 24" in run("summary", path, "--input-size", "24").error
     path.write_text(PROTOTXT.replace("OUT", "0"), encoding="utf-8")
     finished = run("summary", path)
     assert (finished.status, finished.stdout) == (2, "")

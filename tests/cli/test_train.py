@@ -35,7 +35,7 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def begun(run, photos: Path, out: Path) -> Path:
+def begun(run, photos: Path, out: Path, no_pictures: None) -> Path:
     """The folder of a run of one step."""
     assert run("train", photos, *ONE_STEP, "--out", out).status == 0
     return out
@@ -85,6 +85,7 @@ def test_every_option_reaches_the_run(run, photos: Path, out: Path) -> None:
             "ground_truth": None,
             "class_order": "sorted",
             "net": "digits+no-lrn",
+            "input_size": 16,
             "recipe": "caffe",
             "weights": None,
             "epochs": 2,
@@ -423,9 +424,10 @@ def test_a_read_only_place_for_the_folder_exits_1(
 
 
 def test_ctrl_c_exits_130_says_how_to_go_on_and_that_works(run, tmp_path: Path) -> None:
-    """A real process, a real signal, in the middle of the first of two epochs; its folder has a blank in its name."""
+    """A real process, a real signal, in the middle of an epoch; its folder has a blank in its name."""
     out = tmp_path / "my run"
-    options = ("--net", "digits", "--epochs", "2", "--batch-size", "8", "--limit-train-batches", "70")
+    options = ("--net", "digits", "--precision", "fp32", "--epochs", "1", "--batch-size", "8")
+    options += ("--limit-train-batches", "70")
     command = [sys.executable, "-m", "alexnet", "train", "digits", *options, "--device", "cpu", "--out", str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -447,5 +449,5 @@ def test_ctrl_c_exits_130_says_how_to_go_on_and_that_works(run, tmp_path: Path) 
     assert 20 <= int(match[1]) < 70
     status, _, news = run("train", "digits", "--out", out, "--resume")
     assert status == 0
-    assert f"resumed {out} at step {match[1]} of 140" in news
+    assert f"resumed {out} at step {match[1]} of 70" in news
     assert len(find_weights(out).errors) == 1

@@ -18,7 +18,8 @@ def here(tmp_path: Path, tiny_weights: Weights, monkeypatch: pytest.MonkeyPatch)
     folder = tmp_path / "here/runs/first"
     folder.mkdir(parents=True)
     (folder / "run.json").write_text("{}")
-    errors = ({"data": "photos", "split": "val", "views": "ten", "top1_error": 0.25, "top5_error": 0.031},)
+    measured = {"data": "photos", "split": "val", "views": "ten", "top1_error": 0.25, "top5_error": 0.031}
+    errors = (measured, measured | {"split": "test", "images": 5000})
     save_weights(folder / "best.safetensors", replace(tiny_weights, errors=errors))
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"
@@ -41,7 +42,7 @@ def test_runs_here_are_listed_without_being_named(run, here: Path) -> None:
     assert found["errors"][0]["top5_error"] == 0.031
     shown = run("weights").stdout
     assert "runs/first" in shown
-    assert "25.0% / 3.1% on photos val, ten" in shown
+    assert "25.0% / 3.1% on photos val, ten; 25.0% / 3.1% on 5,000 images of photos test, ten" in shown
 
 
 def test_a_listed_name_is_one_that_other_verbs_take(run, here: Path) -> None:
@@ -60,7 +61,7 @@ def test_names_are_listed_whether_there_are_runs_or_not(run, tmp_path: Path, mon
         ]
         assert list(found[1]) == KEYS
         shown = run("weights").stdout
-        assert "43.5% / 20.9% on ILSVRC-2012 val, center" in shown
+        assert "43.5% / 20.9% on 50,000 images of ILSVRC-2012 val, center" in shown
         assert "BSD-3-Clause" in shown
 
 

@@ -1,6 +1,7 @@
 """Real photographs by the shipped weights."""
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -12,9 +13,13 @@ from alexnet.experiments.photographs import NOT_THERE, PHOTOGRAPHS, PICTURE, nam
 pytest.importorskip("skimage")
 
 
-def test_photographs_are_named_and_drawn(tmp_path: Path) -> None:
-    """Two have a true class among the 200; the espresso is told apart by far from 200 equal guesses."""
+def test_photographs_are_named_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two have a true class among the 200, the others are drawn as such; the espresso is no guess of 200 equal ones."""
+    draw = Mock(wraps=photographs.draw_predictions)
+    monkeypatch.setattr(photographs, "draw_predictions", draw)
     named = name_photographs(tmp_path)
+    _, _, captions, _ = draw.call_args.args
+    assert captions == [each.truth or NOT_THERE for each in named]
     assert [each.name for each in named] == list(PHOTOGRAPHS)
     truths = {each.name: each.truth for each in named if each.truth}
     assert truths == {"chelsea.png": "tabby, tabby cat", "coffee.png": "espresso"}
@@ -25,15 +30,6 @@ def test_photographs_are_named_and_drawn(tmp_path: Path) -> None:
     assert "espresso" in [answer.label for answer in espresso]
     with Image.open(tmp_path / PICTURE) as picture:
         assert min(picture.size) > 300
-
-
-def test_what_no_class_fits_is_shown_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-    monkeypatch.setattr(
-        photographs, "draw_predictions", lambda images, answers, truths, path, columns: shown.extend(truths)
-    )
-    name_photographs(tmp_path)
-    assert shown.count(NOT_THERE) == len(PHOTOGRAPHS) - 2
 
 
 def test_missing_weights_are_one_line(tmp_path: Path) -> None:

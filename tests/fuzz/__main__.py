@@ -25,6 +25,7 @@ def main() -> int:
         parser.error(f"unknown target {', '.join(unknown)}; known: {', '.join(TARGETS)}")
     set_up()
     if options.again:
+        TARGETS[names[0]].lower_limits()
         for read in TARGETS[names[0]].reads:
             read(options.again / TARGETS[names[0]].opens)
         return 0

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from tests.fuzz.structured import json_changed
+
 from alexnet.interop.protobuf import read_fields, write_block, write_integer
+from alexnet.weights.packed import CODES, GAPS, STEPS, compress, decompress
 
 LONGEST = 1 << 17  # bytes of a changed file
 
@@ -86,7 +89,10 @@ def _in_json(content: bytes, rng: Random) -> _Inside:
 
     def rebuild(part: bytes) -> bytes:
         text = part.decode("latin-1")
-        place[key] = text if isinstance(value, str) and rng.random() < 0.8 else rng.choice(_VALUES)
+        if rng.random() < 0.4:
+            place[key] = json_changed(value, rng)
+        else:
+            place[key] = text if isinstance(value, str) and rng.random() < 0.8 else rng.choice(_VALUES)
         if rng.random() < 0.1:
             place.pop(key)
         return json.dumps(holder.get("whole")).encode()
@@ -98,7 +104,42 @@ def _in_safetensors(content: bytes, rng: Random) -> _Inside:
     size = int.from_bytes(content[:8], "little")
     if content[8:9] != b"{" or size > len(content):
         raise ValueError
+    if rng.random() < 0.4:
+        return _in_tensor(content, rng)
     return content[8 : 8 + size], lambda part: len(part).to_bytes(8, "little") + part + content[8 + size :]
+
+
+def _in_tensor(content: bytes, rng: Random) -> _Inside:
+    """The bytes of a tensor of safetensors, unpacked where they are a stream of codes; the header tells the new ones.
+    Sometimes the tensor goes.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    key = rng.choice([key for key in header if key != "__metadata__"])
+    parts = {
+        name: content[start + about["data_offsets"][0] : start + about["data_offsets"][1]]
+        for name, about in header.items()
+        if name != "__metadata__"
+    }
+    is_bytes = header[key]["dtype"] == "U8"
+    is_stream = key.endswith((CODES, GAPS, STEPS)) and rng.random() < 0.8
+    is_dropped = rng.random() < 0.1
+
+    def rebuild(part: bytes) -> bytes:
+        if is_dropped:
+            del parts[key], header[key]
+        elif is_bytes:
+            parts[key] = compress(part) if is_stream else part
+            header[key]["shape"] = [len(parts[key])]
+        else:  # its shape stays
+            parts[key] = part[: len(parts[key])].ljust(len(parts[key]), b"\0")
+        at = 0
+        for name in parts:
+            header[name]["data_offsets"] = [at, at := at + len(parts[name])]
+        text = json.dumps(header).encode()
+        return len(text).to_bytes(8, "little") + text + b"".join(parts.values())
+
+    return decompress(parts[key], LONGEST) if is_stream else parts[key], rebuild
 
 
 def _in_protobuf(content: bytes, rng: Random) -> _Inside:

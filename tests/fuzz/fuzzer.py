@@ -29,6 +29,7 @@ from alexnet.errors import InputError
 
 MOST_SECONDS = 2.0  # of processor time, under the tracer; a process that hangs is ended after several times as long
 HANGS_AFTER_SECONDS = 30.0
+STARTS_WITHIN_SECONDS = 600.0  # imports and good files take long where much else runs
 MOST_BYTES = 64 << 20  # of memory, beside as much as the files have
 
 _PACKAGE = Path(alexnet.__file__).parent
@@ -46,14 +47,14 @@ class Report:
 
 def judge(target: Target, folder: Path) -> str | None:
     """What is wrong with how a target is read in `folder`; None if it is, or is refused as it should be."""
-    found = [_judge(read, folder / target.opens) for read in target.reads]
+    found = [_judge(read, folder / target.opens, folder) for read in target.reads]
     return next(filter(None, found), None)
 
 
-def _judge(read: Callable[[Path], object], path: Path) -> str | None:
+def _judge(read: Callable[[Path], object], path: Path, folder: Path) -> str | None:
     began = time.process_time()
     try:
-        with _little_memory(sum(each.stat().st_size for each in path.parent.iterdir())):
+        with _little_memory(sum(each.stat().st_size for each in folder.iterdir())):
             read(path)
     except InputError as error:
         if len(str(error).splitlines()) != 1:
@@ -118,7 +119,9 @@ def fuzz(name: str, inputs: int, seed: int, folder: Path) -> Report:
 
 def _watch(worker: Connection, report: Report) -> str:
     """Bring `report` up to date until a worker has no more to say; why it does not, empty where it is done."""
-    while worker.poll(HANGS_AFTER_SECONDS):
+    patience = STARTS_WITHIN_SECONDS
+    while worker.poll(patience):
+        patience = HANGS_AFTER_SECONDS
         try:
             report.inputs, failure, branches = worker.recv()
         except EOFError:
@@ -136,14 +139,16 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
     """The process that reads: tells for every input its number and what went wrong with it, at the end the branches."""
     set_up()
     target, seen = TARGETS[name], set[str]()
+    target.lower_limits()
     with Tracer(target.modules, target.elsewhere) as tracer:
-        seeds = len(list((folder / "kept").glob("seed-*")))
         kept = [_get(at) for at in sorted((folder / "kept").iterdir(), key=lambda at: at.stat().st_mtime_ns)]
+        seeds = len(list((folder / "kept").glob("seed-*")))  # which come first
         for files in kept:
             if what := judge(target, _put(folder / "now", files)):
                 seen.add(what)
                 report.send((first, (what, folder / "kept"), None))
         tracer.has_news()
+        report.send((first, None, None))
         for number in range(first, inputs):
             files = _changed(target, kept, seeds, Random(f"{seed} {name} {number}"))
             what = judge(target, _put(folder / "now", files))
@@ -160,19 +165,18 @@ def _work(name: str, inputs: int, seed: int, first: int, folder: Path, report: C
 
 
 def _changed(target: Target, kept: list[Files], seeds: int, rng: Random) -> Files:
-    """One of what was kept, with one of its files changed, and sometimes one gone.
+    """One of what was kept with one of its files changed, and sometimes one gone.
 
-    The seeds come first in it; they and the latest are taken more often: what is refused early hides what comes after.
+    The good files come first in it, and are taken half of the time: what is refused for one reason is read no further,
+    whatever else is changed in it.
     """
-    files = dict(rng.choice(rng.choice((kept, kept[:seeds], kept[-10:]))))
-    beside = sorted(files.keys() - {target.opens})
-    if beside and rng.random() < 0.05:
-        del files[rng.choice(beside)]
-    name = rng.choice(
-        [*files, *(each for each in files if each != target.opens)]
-    )  # what lies beside it has no target of its own
+    files = dict(rng.choice(rng.choice((kept[:seeds], kept[:seeds], kept, kept[-10:]))))
+    if len(files) > 1 and rng.random() < 0.05:
+        del files[rng.choice(sorted(files.keys() - {target.opens}))]
+    name = rng.choice(list(files))
     others = [*(each[name] for each in rng.sample(kept, min(len(kept), 4)) if name in each)]
-    return {**files, name: mutate(files[name], rng, [*others, *(word.encode() for word in target.words)])}
+    others = [*others, *(word.encode() for word in target.words)] or [files[name]]
+    return {**files, name: mutate(files[name], rng, others)}
 
 
 def _put(folder: Path, files: Files) -> Path:

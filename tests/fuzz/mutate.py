@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from tests.fuzz.containers import INTEGERS, LONGEST, field_bytes, part_inside
-from tests.fuzz.text_messages import is_word, with_field
+from tests.fuzz.structured import has_settings, setting_changed, value_changed
+from tests.fuzz.text_messages import has_blocks, is_word, with_field
 
 from alexnet.errors import InputError
 from alexnet.interop.protobuf import read_fields
@@ -51,12 +52,13 @@ _Change = Callable[[bytes, Random, Sequence[bytes]], bytes]
 
 def _changes(content: bytes) -> Sequence[_Change]:
     if content.startswith((b"\x80", b"(", b"}")):
-        return (*_OF_UNITS, *_OF_BYTES)
+        return (*_OF_UNITS, *_OF_BYTES, *(value_changed,) * 3)
     if _fields(content):
         return (*_OF_FIELDS, *_OF_BYTES)
-    if _is_text(content) and b"{\n" in content:
-        return (*_OF_UNITS, _odd_number, _other_word, *_FIELD_SET)
-    return (*_OF_UNITS, _odd_number, _other_word) if _is_text(content) else _OF_BYTES
+    if not _is_text(content):
+        return _OF_BYTES
+    of_forms = [change for has_form, change in _OF_FORMS if has_form(content)]
+    return (*_OF_TEXT, *of_forms * len(_OF_TEXT))
 
 
 def _is_text(content: bytes) -> bool:
@@ -111,7 +113,7 @@ def _field_renumbered(content: bytes, rng: Random, _others: Sequence[bytes]) -> 
     """A field of a message under the number of another: something else, with the same value."""
     fields = list[tuple[int, int | bytes | memoryview]](_fields(content))
     at = rng.randrange(len(fields))
-    fields[at] = (rng.choice((rng.randrange(1, 10), rng.choice(fields)[0], 100)), fields[at][1])
+    fields[at] = (rng.choice((rng.randrange(1, 21), rng.choice(fields)[0], 100)), fields[at][1])
     return b"".join(map(field_bytes, fields))
 
 
@@ -183,7 +185,12 @@ def _place(content: bytes | bytearray, rng: Random) -> int:
     return rng.choice((rng.randrange(size), rng.randrange(min(size, 200)), size - 1 - rng.randrange(min(size, 200))))
 
 
-_FIELD_SET: tuple[_Change, ...] = (_field_set,) * 6
 _OF_UNITS: tuple[_Change, ...] = (_unit_changed, _unit_changed, _instruction)
+_OF_TEXT: tuple[_Change, ...] = (*_OF_UNITS, _odd_number, _other_word, _flipped)
 _OF_FIELDS: tuple[_Change, ...] = (_unit_changed, _unit_changed, _field_renumbered, _field_renumbered)
 _OF_BYTES: tuple[_Change, ...] = (_cut, _flipped, _overwritten, _block_changed)
+# Changes that know what a text has, and how that is told: half of all changes to such.
+_OF_FORMS: tuple[tuple[Callable[[bytes], bool], _Change], ...] = (
+    (has_blocks, _field_set),
+    (has_settings, setting_changed),
+)

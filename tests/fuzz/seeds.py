@@ -1,14 +1,14 @@
 """Small good files of every format and layout, which the fuzzer changes."""
 
-import gzip
 import io
+import json
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,14 +16,14 @@ from alexnet.arch import NETS
 from alexnet.arch.rows import Conv, Dropout, Fc, Lrn, MaxPool, Relu, Softmax
 from alexnet.arch.spec import Spec
 from alexnet.data.splits import unnamed_classes
-from alexnet.interop.cuda_convnet.config import parse_sections
-from alexnet.interop.cuda_convnet.definition import define
 from alexnet.interop.onnx import Graph
+from alexnet.interop.protobuf import read_fields, write_block, write_floats, write_integer, write_integers, write_text
 from alexnet.interop.torchvision import ROWS
 from alexnet.preprocess import Preprocessing
 from alexnet.weights import Weights, save_weights
 from alexnet.weights.check import tensor_shapes
 from alexnet.weights.files import save_packed
+from alexnet.weights.huggingface import save_huggingface
 from alexnet.weights.packed import Coded
 from alexnet.weights.pth import save_pth
 
@@ -64,13 +64,35 @@ def written(write: Callable[..., object], *arguments: Any, name: str) -> Files:
     """The files that `write(path, *arguments)` leaves."""
     with TemporaryDirectory() as folder:
         write(Path(folder, name), *arguments)
-        return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        return {path.name: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
 def safetensors() -> list[Files]:
     weights = tiny()
     plain = replace(weights, preprocessing=Preprocessing(resize=(16, 16), crop=12, mean=(1.0, 2.0, 3.0)), probe=None)
-    return [written(save_weights, each, name="tiny.safetensors") for each in (weights, plain)]
+    (coded,) = (files["small.safetensors"] for files in packed())
+    return [
+        *(written(save_weights, each, name="tiny.safetensors") for each in (weights, plain)),
+        {"tiny.safetensors": coded},
+    ]
+
+
+def folders() -> list[Files]:
+    """Of weights: like those of the Hugging Face Hub, of a run, and of files by their suffixes, whatever these hold."""
+    hub = written(save_huggingface, tiny(), name="folder")
+    model = safetensors()[0]["tiny.safetensors"]
+    run = json.dumps({"format": 2, "options": {"data": "digits"}, "data": {"name": "digits"}}).encode()
+    checkpoint = io.BytesIO()
+    with zipfile.ZipFile(checkpoint, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("data"), pickle.dumps({"model_state": {"layers": {}}}, 2))
+    held = (model, checkpoint.getvalue(), *(files["small.net"] for files in compressed()[-1:]), b"<?xml ?>", b"")
+    files = {f"{number}.pth": content for number, content in enumerate(held)}
+    return [
+        hub,
+        {"run.json": run, "best.safetensors": model},
+        {"run.json": run, "last.safetensors": model},
+        {**files, ".hidden": b"", "notes.txt": b"no weights"},
+    ]
 
 
 def packed() -> list[Files]:
@@ -88,7 +110,37 @@ def onnx() -> list[Files]:
     from alexnet.export.onnx import onnx_graph
 
     graph = onnx_graph(tiny())
-    return [{"net.onnx": each.serialize()} for each in (graph, _quantized(graph), onnx_graph(tiny(), uint8_input=True))]
+    wide = {**graph.initializers, "fc4.weight": graph.initializers["fc4.weight"].astype(np.int64)}
+    graphs = (graph, _quantized(graph), onnx_graph(tiny(), uint8_input=True), replace(graph, initializers=wide))
+    written = [each.serialize() for each in graphs]
+    others = [_with(written[0], path, b"".join(fields)) for path, fields in _OF_OTHERS]
+    return [{"net.onnx": content} for content in (*written, *others)]
+
+
+# What other programs write into models: places of messages in them, by fields' numbers, and fields to add there.
+_OF_OTHERS = (
+    ((7, 1), [write_text(7, "com.example")]),  # a domain of its own
+    ((7, 5), [write_integer(14, 1)]),  # a tensor in another file
+    ((7, 5), [write_integers(1, [1] * 70)]),  # of many sides
+    ((7, 1, 5), [write_integer(20, 3), write_text(4, "text")]),
+    ((7, 1, 5), [write_integer(20, 6), write_floats(7, [1.0, 2.0])]),
+    ((7, 12, 2, 1), [write_integer(1, 16)]),  # bfloat16
+)
+
+
+def _with(content: bytes, path: Sequence[int], more: bytes) -> bytes:
+    """A message with `more` in the first message at `path` in it."""
+    if not path:
+        return content + more
+    fields = list(read_fields(content))
+    at = next(at for at, (number, _) in enumerate(fields) if number == path[0])
+    inner = _with(bytes(cast(bytes, fields[at][1])), path[1:], more)
+    parts = [
+        write_block(number, [value]) if not isinstance(value, int) else [write_integer(number, value)]
+        for number, value in fields
+    ]
+    parts[at] = write_block(path[0], [inner])
+    return b"".join(piece for part in parts for piece in part)
 
 
 def _quantized(graph: Graph) -> Graph:
@@ -101,7 +153,14 @@ def _quantized(graph: Graph) -> Graph:
 def openvino() -> list[Files]:
     from alexnet.export.openvino import save_openvino
 
-    return [written(save_openvino, tiny(), name="net.xml")]
+    weights = tiny()
+    plain = replace(weights, preprocessing=replace(weights.preprocessing, mean_image=None, mean=(1.0, 2.0, 3.0)))
+    files = [written(save_openvino, each, name="net.xml") for each in (weights, plain)]
+    size = len(files[0]["net.bin"])
+    data = f'<data element_type="u8" offset="0" size="{size}" shape="{size}"/>'
+    halves = "".join(f'<layer name="a{at}.tower0" type="Const">{data}</layer>' for at in range(2))
+    same_bytes = files[0]["net.xml"].replace(b"</layers>", halves.encode() + b"</layers>")
+    return [*files, {**files[0], "net.xml": same_bytes}]
 
 
 def pth() -> list[Files]:
@@ -118,7 +177,22 @@ def pth() -> list[Files]:
         torch.save(held, path, pickle_protocol=protocol)
 
     files = [written(save, held, name="net.pth") for held in (state, {"state_dict": halves, "epoch": 3})]
-    return [*files, written(save, state, 4, name="net.pth"), written(save_pth, tiny(), name="net.pth")]
+    plain = replace(tiny(), preprocessing=Preprocessing(resize=16, crop=12, mean=(1.0, 2.0, 3.0)))
+    ours = [written(save_pth, weights, name="net.pth") for weights in (tiny(), plain)]
+    return [*files, written(save, state, 4, name="net.pth"), *ours, {"net.pth": _zip64(files[0]["net.pth"])}]
+
+
+def _zip64(content: bytes) -> bytes:
+    """An archive as programs write those of over 4 GiB: with numbers of 64 bits in its directory."""
+    file, limit = io.BytesIO(), zipfile.ZIP64_LIMIT
+    zipfile.ZIP64_LIMIT = 100  # type: ignore[misc]
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, zipfile.ZipFile(file, "w") as other:
+            for info in archive.infolist():
+                other.writestr(info.filename, archive.read(info))
+    finally:
+        zipfile.ZIP64_LIMIT = limit  # type: ignore[misc]
+    return file.getvalue()
 
 
 def compressed() -> list[Files]:
@@ -136,75 +210,6 @@ def _compressed_net(every: int) -> bytes:
         codebook = np.linspace(0, 1, 256 if len(shape) == 4 else 16, dtype="<f4").tobytes()
         parts += [codebook, bytes(4 * shape[0]), bytes([0x11]) * codes, bytes(-(-count // 2))]
     return b"".join(parts)
-
-
-_HEAD = "[data]\ntype=data\ndataIdx=0\n[labels]\ntype=data\ndataIdx=1\n"
-_TAIL = (
-    "[fc]\ntype=fc\ninputs={}\noutputs=4\ninitW=0.1\n[probs]\ntype=softmax\ninputs=fc\n"
-    "[cost]\ntype=cost.{}\ninputs=labels,probs\n"
-)
-_EVERY_LAYER = (
-    _HEAD
-    + "[DEFAULT]\nchannels=3\n[conv]\ntype=conv\ninputs=data\nfilters=4\nfilterSize=3\npadding=1\ninitW=%(std)s\n"
-    + "neuron=relu\nstd=0.1 ; why\n[sparse]\ntype=conv\ninputs=data\nfilters=2\ngroups=3\nfilterSize=3\nrandSparse=1\n"
-    + "initW=0.1\n[local]\ntype=local\ninputs=data\nfilters=2\nfilterSize=5\nstride=4\ninitW=0.1\ninitWFunc=f.g(3)\n"
-    + "".join(f"[{way}]\ntype=pool\npool={way}\ninputs=data\nsizeX=3\nstride=2\n" for way in ("max", "avg", "rand"))
-    + "".join(f"[{kind}]\ntype={kind}\ninputs=data\nsize=3\n" for kind in ("cmrnorm", "rnorm", "cnorm"))
-    + "[blur]\ntype=blur\ninputs=data\nfilterSize=3\nstdev=1\n[nails]\ntype=nailbed\ninputs=data\nstride=2\n"
-    + "[href]\ntype=href\ninputs=data\n[sum]\ntype=eltsum\ninputs=rnorm,cnorm,blur\ncoeffs=1,0.5,\n 2\n"
-    + "[both]\ntype=concat\ninputs=sum,href,cmrnorm\n[drop]\ntype=hs\ninputs=both\nkeep=0.5\n"
-    + "[neuron]\ntype=neuron\ninputs=drop\nneuron=logistic\n"
-    + _TAIL.format("neuron", "crossent2")
-)
-_EVERY_PARAMETER = (
-    "[DEFAULT]\nepsW=0.01\nepsB=0.02\nmomW=0.9\nmomB=0.9\nwc=0.0005\n[conv]\nschedW=dexp[tgtFactor=250,numSteps=4]\n"
-    "[sparse]\nwball=2\n[local]\nwcNormMin=1\nwcNormMax=2\n[fc]\nschedW=linear[250]\nschedB=jdexp[250,4]\n[rand]\ndoMax=1\n[drop]\n"
-    "enable=0\n[cmrnorm]\nscale=0.1\npow=0.75\nminDiv=2\n"
-)
-
-
-def definitions() -> list[Files]:
-    from tests.interop.cuda_convnet.test_trained import NET, NORMS
-    from tests.weights.test_cuda_convnet import TWO_TOWERS
-
-    nets = Path(__file__).parents[1] / "interop" / "cuda_convnet" / "nets"
-    rates = "epsW={0}\nepsB=0.02\nmomW={0}\nmomB=0.9\nwc={0}\n"
-    towers = "".join(f"[{name}]\n{rates.format(0.1)}" for name in ("conv1a", "conv1b", "conv2a", "conv2b"))
-    towers += "".join(f"[{name}]\n{rates.format('0.1,0.1')}" for name in ("densea", "denseb", "fc"))
-    norms = f"[DEFAULT]\n{rates.format(0.1)}{NORMS}[conv1]\n[local3]\n"
-    norms += "".join(f"[{name}]\n{rates.format('0.1,0.1')}" for name in ("conv2", "fc"))
-    texts = ((_EVERY_LAYER, _EVERY_PARAMETER), (NET, norms), (TWO_TOWERS, towers))
-    written = [{"net.cfg": net.encode(), "params.cfg": parameters.encode()} for net, parameters in texts]
-    names = {"net.cfg": "layers-145.cfg", "params.cfg": "layer-params-145.cfg"}
-    return [*written, {name: (nets / file).read_bytes() for name, file in names.items()}]
-
-
-def checkpoints() -> list[Files]:
-    from tests.interop.cuda_convnet.test_trained import NET, NORMS, checkpoint_of
-    from tests.weights.test_cuda_convnet import TWO_TOWERS, layer_of
-
-    held: list[Any] = []
-    for text, norms, size in ((NET, NORMS, 16), (TWO_TOWERS, "", 8)):
-        definition = define(
-            parse_sections(text, "net.cfg"), parse_sections(norms, "p.cfg"), name="net", source="test", input_size=size
-        )
-        if norms:
-            held.append(dict(checkpoint_of(definition, random_tensors(definition.spec)).layers))
-            continue
-        layers = {name: layer_of(name, definition, random_tensors(definition.spec)) for name in definition.sections}
-        layers["data"]["outputs"] = 3 * size * size
-        held.append([{"name": name, **layer} for name, layer in layers.items()])
-    states = [{"model_state": {"layers": layers, "epoch": 3, "batchnum": 1}, "op": None} for layers in held]
-    plain = [pickle.dumps(state, protocol) for state in states for protocol in (2, 5)]
-    old = plain[0][:-3] + b"(coptions\nOptionsParser\no}b" + plain[0][-2:]  # `op` was None
-    return [{"net.1": content} for content in (*plain, old, gzip.compress(plain[0], 1, mtime=0), _zipped(plain[3]))]
-
-
-def _zipped(content: bytes) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("data"), content, zipfile.ZIP_DEFLATED)
-    return file.getvalue()
 
 
 def pickles() -> list[Files]:

@@ -1,16 +1,18 @@
 """What is fuzzed: a row for every kind of file that is read."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
-from tests.fuzz import caffe_seeds, seeds
+from tests.fuzz import caffe_seeds, convnet_seeds, seeds
 from tests.fuzz.seeds import Files
 from tests.fuzz.text_messages import words_of
 from tests.weights.conftest import PUBLISHED, narrow
 
 from alexnet.arch import NETS
 from alexnet.data.pickles import load_pickle
+from alexnet.errors import InputError
 from alexnet.interop.caffe.images import DATA_LAYERS
 from alexnet.interop.caffe.prototxt import read_prototxt
 from alexnet.interop.caffe.rows import ROWS
@@ -18,7 +20,9 @@ from alexnet.interop.caffe.schema import ENUMS, MESSAGES
 from alexnet.interop.caffe.v1 import V1_TYPES
 from alexnet.interop.cuda_convnet.files import read_net
 from alexnet.weights import find_weights
-from alexnet.weights.catalog import find_header
+from alexnet.weights.catalog import SUFFIXES, find_header
+from alexnet.weights.foreign import COMPRESSED, read_foreign
+from alexnet.weights.listing import list_weights
 
 # Functions in the modules of readers that only write: their branches are no reader's.
 WRITERS = (
@@ -39,6 +43,27 @@ def _read_weights(path: Path) -> None:
     dict(find_weights(path).tensors)
 
 
+def _read_compressed(path: Path) -> None:
+    """As the file that is fetched by its name: whatever it begins with, it is to be of this format."""
+    read_foreign(path, COMPRESSED)
+
+
+def _list(path: Path) -> None:
+    list_weights([path])
+
+
+def _read_each(folder: Path) -> None:
+    """Every file of weights by itself; all that is refused is told."""
+    refused = []
+    for path in (path for path in sorted(folder.iterdir()) if path.suffix in SUFFIXES.values()):
+        try:
+            _read_weights(path)
+        except InputError as error:
+            refused.append(str(error))
+    if refused:
+        raise InputError("; ".join(refused))
+
+
 def _read_both(path: Path) -> None:
     read_net(path, path.with_name("params.cfg"))
 
@@ -50,8 +75,9 @@ def _read_spans(path: Path) -> None:
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """A kind of file. opens: the name of the one that is read, others lie beside it. modules: of `alexnet`, those whose
-    branches are counted; elsewhere: functions in these that other formats alone go through, as a regular expression.
-    reads: what reads it, each with ways of its own to fail. words: to put into texts.
+    branches are counted; elsewhere: functions and questions in these that such files do not come to, as a regular
+    expression. reads: what reads it, each with ways of its own to fail. words: to put into texts. limits: of the
+    package, by module and name, that no input as small as these could reach, and what they are here.
     """
 
     opens: str
@@ -60,6 +86,15 @@ class Target:
     reads: Sequence[Callable[[Path], object]] = (find_header, _read_weights)
     words: Sequence[str] = ()
     elsewhere: str = ""
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    def lower_limits(self) -> None:
+        """For as long as the process lives."""
+        for name, limit in self.limits.items():
+            module, _, constant = f"alexnet.{name}".rpartition(".")
+            if not hasattr(import_module(module), constant):
+                raise AttributeError(f"{module} has no {constant}")
+            setattr(import_module(module), constant, limit)
 
 
 _LINES = """
@@ -91,9 +126,16 @@ TARGETS: Mapping[str, Target] = {
             for name in ("config", "definition", "draft", "weighted", "layers", "parameters", "files")
         ),
         opens="net.cfg",
-        seeds=seeds.definitions,
+        seeds=convnet_seeds.definitions,
         reads=(read_net, _read_both),
-        words=_LINES.split(),
+        words=[*_LINES.split(), "\0", "%%", "inputs=labels,fc", "schedW=linear[1,2,x=3]", " 1,2,3,4,5,6,7,8,9" * 20],
+        limits={
+            "interop.cuda_convnet.config._LONGEST": 1 << 6,
+            "interop.cuda_convnet.config._MOST_GROWN": 1 << 11,
+            "interop.cuda_convnet.definition.MOST_ROWS": 40,
+            "interop.cuda_convnet.draft.MOST_ROWS": 60,
+            "interop.cuda_convnet.weighted.MOST_CONNECTIONS": 40,
+        },
     ),
     "cuda-convnet checkpoint": Target(
         modules=(
@@ -103,7 +145,7 @@ TARGETS: Mapping[str, Target] = {
             "weights.towers",
         ),
         opens="net.1",
-        seeds=seeds.checkpoints,
+        seeds=convnet_seeds.checkpoints,
         words=[
             "gpu",
             "coeffs",
@@ -117,6 +159,11 @@ TARGETS: Mapping[str, Target] = {
             "rnorm",
             "model_state",
         ],
+        limits={
+            "interop.cuda_convnet.checkpoint.MOST_ROWS": 30,
+            "interop.cuda_convnet.checkpoint.MAX_INSTRUCTIONS": 3000,
+            "interop.cuda_convnet.trained.MOST_ROWS": 30,
+        },
     ),
     "batches as pickles": Target(
         opens="batch", modules=_PICKLES, seeds=seeds.pickles, reads=(load_pickle, _read_spans)
@@ -141,22 +188,41 @@ TARGETS: Mapping[str, Target] = {
         reads=(read_prototxt,),
         words=_CAFFE,
     ),
-    "Deep Compression": Target(opens="small.net", modules=("interop.deep_compression",), seeds=seeds.compressed),
+    "Deep Compression": Target(
+        opens="small.net",
+        modules=("interop.deep_compression",),
+        seeds=seeds.compressed,
+        reads=(find_header, _read_weights, _read_compressed),
+    ),
     ".pth": Target(
         opens="net.pth",
         modules=("interop.pth", "interop.torchvision", "data.zip_index", "weights.pth"),
         seeds=seeds.pth,
+        limits={"interop.pth.MAX_INSTRUCTIONS": 2000},
     ),
     "safetensors": Target(
-        modules=("weights.files", "weights.metadata", "weights.stored", "arch.serial"),
+        modules=("weights.files", "weights.metadata", "arch.serial"),
         opens="tiny.safetensors",
         seeds=seeds.safetensors,
         words=('"dtype":"F16"', '"dtype":"I64"', '"shape":[]', '"data_offsets":[0,0]', "NaN", "1e999"),
     ),
-    "packed safetensors": Target(opens="small.safetensors", modules=("weights.packed",), seeds=seeds.packed),
+    "packed safetensors": Target(
+        opens="small.safetensors",
+        modules=("weights.packed",),
+        seeds=seeds.packed,
+        limits={"weights.packed.MOST_WEIGHTS": 400},
+    ),
+    "folders of weights": Target(
+        opens=".",
+        modules=("weights.catalog", "weights.listing"),
+        elsewhere=r"if named and|if is_on_hub|def (_named|list_named)|if not place\.exists",  # names, the Hub, nothing
+        seeds=seeds.folders,
+        reads=(_read_weights, _read_each, _list),
+    ),
     "ONNX": Target(
         opens="net.onnx",
-        modules=("weights.onnx", "interop.onnx"),
+        modules=("weights.onnx", "weights.stored", "interop.onnx"),
+        elsewhere=r"def where_they_lie",  # engines ask, of weights that were read
         seeds=seeds.onnx,
         words=("conv1.weight", "fc3.bias"),
     ),

@@ -1,21 +1,12 @@
 """The fuzzer finds what it is there to find; what it found is a test beside the tests of each reader."""
 
-import gzip
-import io
-import json
-import pickle
-import zipfile
-import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import pytest
-from tests.fuzz.fuzzer import MOST_BYTES, _put, fuzz, judge
-from tests.fuzz.mutate import LONGEST, mutate
+from tests.fuzz.fuzzer import MOST_BYTES, _changed, _put, fuzz, judge
 from tests.fuzz.targets import Target
-from tests.fuzz.text_messages import with_field, words_of
 
 from alexnet.errors import InputError
 
@@ -61,67 +52,10 @@ def test_what_is_read_or_refused_is_none(read: Callable[[Path], object], tmp_pat
     assert judge(reader(read), tmp_path) is None
 
 
-PICKLED = pickle.dumps({"layers": [1, 2, "text"], "epoch": 3}, 2)
-
-
-def zipped() -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("data", PICKLED)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    "content", [PICKLED, gzip.compress(PICKLED), zipped(), b"[a]\nkey=1\n", b'{"a": [1, {"b": "c"}]}', b""]
-)
-def test_changes_depend_on_the_seed_alone_and_are_changes(content: bytes) -> None:
-    changed = [mutate(content, Random(seed), [b"other"]) for seed in range(100)]
-    assert changed == [mutate(content, Random(seed), [b"other"]) for seed in range(100)]
-    assert len(set(changed)) > 20
-    assert max(map(len, changed)) <= LONGEST
-
-
-def test_what_is_packed_is_changed_inside_and_packed_again() -> None:
-    whole = 0
-    for seed in range(200):
-        with suppress(
-            zlib.error,
-            zipfile.BadZipFile,
-            LookupError,
-            OSError,
-            EOFError,
-            NotImplementedError,
-            ValueError,
-            RuntimeError,
-        ):
-            archive = zipfile.ZipFile(io.BytesIO(mutate(zipped(), Random(seed), [b"other"])))
-            whole += archive.read("data") != PICKLED
-    assert whole > 100  # with right sums: the library has checked them
-
-
-def test_json_inside_json_is_changed_and_stays_json() -> None:
-    content = json.dumps({"__metadata__": {"alexnet": json.dumps({"format": 1, "rows": [{"kind": "conv"}]})}}).encode()
-    found = set()
-    for seed in range(300):
-        with suppress(ValueError, TypeError, LookupError):
-            found.add(
-                json.dumps(json.loads(json.loads(mutate(content, Random(seed), [b"x"]))["__metadata__"]["alexnet"]))
-            )
-    assert len(found) > 10
-
-
-def test_a_field_is_set_in_a_block_that_it_is_for() -> None:
-    text = b"layer {\n  name: 'a'\n  conv {\n    size: 3\n    pad: 1\n  }\n}\n"
-    changed = {with_field(text, Random(seed), b"conv { size: nan }") for seed in range(20)}
-    assert any(b"size: nan" in each and b"size: 3" not in each and b"pad: 1" in each for each in changed)
-    assert all(each.count(b"size: nan") == 1 for each in changed)
-    assert b"\npool { size: 2 }\n" in with_field(text, Random(0), b"pool { size: 2 }")
-
-
-def test_every_field_has_a_word_for_each_of_its_values() -> None:
-    messages = {"net": {"layer": (1, "l*")}, "l": {"on": (1, "bool=true"), "kind": (2, "E")}}
-    words = {"layer { on: true }", "layer { on: false }", "layer { kind: X }"}
-    assert set(words_of(messages, {"E": {"X": 0}}, "net")) == words
+def test_a_file_beside_may_be_gone() -> None:
+    target = Target(opens="a", modules=(), seeds=list)
+    changed = [_changed(target, [{"a": b"1", "b": b"2"}], 1, Random(seed)) for seed in range(500)]
+    assert {tuple(files) for files in changed} == {("a", "b"), ("a",)}
 
 
 def test_files_of_another_input_are_gone(tmp_path: Path) -> None:

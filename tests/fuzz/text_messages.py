@@ -40,6 +40,11 @@ def words_of(
                 yield f"{key} {{ {field} {value} }}" if value == "{ }" else f"{key} {{ {field}: {value} }}"
 
 
+def has_blocks(content: bytes) -> bool:
+    """Are there blocks, each of whose fields is on a line of its own?"""
+    return b"{\n" in content
+
+
 def is_word(word: bytes) -> bool:
     """Can it be set?"""
     return len(word) < _LONGEST and bool(_WORD.fullmatch(word))

@@ -41,7 +41,7 @@ def test_a_constant_rate_is_the_first_one_to_the_end() -> None:
 @pytest.mark.parametrize("base", RECIPES)
 def test_fine_tuning_is_slower_in_all_rows_but_the_last_and_prepares_images_alike(base: str) -> None:
     recipe, slow = RECIPES[base], find_recipe(f"{base}+fine-tune+new-classifier")
-    rates = slow.rates_of("conv1", "fc8"), slow.rates_of("fc8", "fc8")
+    rates = slow.rates_of("conv1", is_classifier=False), slow.rates_of("fc8", is_classifier=True)
     first = recipe.rates
     assert [rate.weights.base for rate in rates] == pytest.approx([0.1 * first.weights.base, first.weights.base])
     assert [rate.biases.base for rate in rates] == pytest.approx([0.1 * first.biases.base, first.biases.base])

@@ -13,7 +13,6 @@ from alexnet.arch.spec import Spec
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet
 from alexnet.nn import Net, build
-from alexnet.train import epochs
 from alexnet.train.pruning import Pruner
 from alexnet.train.sgd import Sgd2012
 from alexnet.train.sharing import ValueSharer
@@ -89,12 +88,6 @@ def small_net() -> Net:
     )
     net = build(Spec(name="small", source="a test", input=(3, 5, 5), rows=rows), seed=0)
     return net.double()
-
-
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Curves take longer to draw than such runs to train."""
-    monkeypatch.setattr(epochs, "draw_curves", lambda *_: None)
 
 
 @pytest.fixture

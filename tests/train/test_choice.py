@@ -97,6 +97,52 @@ def test_weights_of_the_same_rows_are_trained_by_the_next_file(tiny_weights, tmp
         choose(options, tiny_weights, 10, is_new=False)
 
 
+@pytest.mark.parametrize(("net", "input_size"), [(NET, 16), ("cifar-18pct", 16), (NET, None)])
+def test_a_new_net_is_for_images_of_the_size_asked_for(net, input_size):
+    assert choice(net=net, input_size=input_size).spec.input == (3, input_size or 32, input_size or 32)
+
+
+@pytest.mark.parametrize(
+    ("net", "input_size", "recipe"),
+    [(NETS / "layers-145.cfg", 128, "krizhevsky-145"), (NET, 24, "cifar-11pct"), (NET, 48, "cifar-18pct")],
+)
+def test_the_recipe_is_that_of_the_published_net_most_like_it(net, input_size, recipe):
+    """A stride in the first convolution is for large images, however large they are now; 24 pixels are crops."""
+    assert choice(net=str(net), input_size=input_size).recipe.name == recipe
+
+
+def test_weights_say_how_large_images_are(tiny_weights, tmp_path):
+    """To the definition too, which then is of the same rows."""
+    spec = choice(net=NET, input_size=16).spec
+    tensors = {key: np.zeros(shape, np.float32) for key, shape in tensor_shapes(spec).items()}
+    preprocessing = replace(tiny_weights.preprocessing, resize=16, crop=16, mean_image=None)
+    parent = Weights(spec=spec, classes=unnamed_classes(10), preprocessing=preprocessing, tensors=tensors)
+    options = RunOptions(data="cifar10", net=NET, weights="parent")
+    for size in (None, 16):
+        assert choose(replace(options, input_size=size), parent, 10, is_new=False).spec.input == (3, 16, 16)
+    with pytest.raises(InputError, match="weights parent are of images of 16 pixels, and stay so"):
+        choose(replace(options, input_size=32), parent, 10, is_new=False)
+
+
+IN_PARTS = "outputs={0}\ninputs=pool3a,pool3b\ninitW=0.01,0.01\n"
+
+
+def in_parts(folder, few, rest):
+    """The net with its classes in two layers, which are stacked."""
+    few, rest = (f"[{name}]\ntype=fc\n{IN_PARTS.format(count)}" for name, count in (("few", few), ("rest", rest)))
+    whole = f"[fc10]\ntype=fc\n{IN_PARTS.format(10)}"
+    (text := Path(NET).read_text()).index(whole)
+    path = folder / "parts.cfg"
+    path.write_text(text.replace(whole, f"{few}\n{rest}\n[fc10]\ntype=concat\ninputs=few,rest\n"))
+    return str(path)
+
+
+def test_classes_in_several_layers_must_be_as_many_as_the_datas(tmp_path):
+    assert choice(net=in_parts(tmp_path, 4, 6)).spec.num_classes == 10
+    with pytest.raises(InputError, match=r"several rows \(few has 4, rest has 5\); for 10 write other outputs of"):
+        choice(net=in_parts(tmp_path, 4, 5))
+
+
 def test_a_small_net_without_parameters_is_trained_as_small_nets_were():
     assert choice(net=NET).recipe.name == "cifar-18pct"
 

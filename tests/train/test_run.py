@@ -130,8 +130,10 @@ def test_data_without_a_name_is_trained_on_and_needed_again_to_go_on(photos: Pat
     part = subset(whole, [0, 2])
     options = RunOptions(data="two classes", net="digits", epochs=2, batch_size=16, limit_train_batches=3)
     go = partial(train, options, out=tmp_path / "part", device="cpu", workers=1)
+    observer = watching(stop_after=4)
     with pytest.raises(KeyboardInterrupt):
-        go(watching(stop_after=4), dataset=part)
+        go(observer, dataset=part)
+    assert observer.news[-1] == "stopped; saved at step 4, to go on repeat what began the run, with --resume"
     with pytest.raises(InputError, match="other data"):
         go(watching(), dataset=whole, resume=True)
     assert go(watching(), dataset=part, resume=True).steps == 6
@@ -178,6 +180,7 @@ def test_the_weights_carry_their_mean_recipe_errors_and_probe(begin: Begin, tmp_
         "data": "photos",
         "split": "val",
         "views": "center",
+        "images": 9,
         "top1_error": result.evaluation.top1_error,
         "top5_error": None,
     }
@@ -540,6 +543,41 @@ def test_the_last_row_follows_the_classes_of_the_data(begin: Begin, watching, ph
         np.testing.assert_array_equal(child.tensors[f"fc5.{part}"], parent.tensors[f"fc5.{part}"][[2, 0, 1]])
 
 
+IN_PARTS = "".join(
+    f"[{name}]\ntype={keys}\n"
+    for name, keys in {
+        "data": "data\ndataIdx=0",
+        "labels": "data\ndataIdx=1",
+        "conv": "conv\ninputs=data\nchannels=3\nfilters=4\nfilterSize=5\nstride=3\ninitW=0.05\nneuron=relu",
+        "few": "fc\ninputs=conv\noutputs=1\ninitW=0.01",
+        "rest": "fc\ninputs=conv\noutputs=2\ninitW=0.01",
+        "all": "concat\ninputs=few,rest",
+        "probs": "softmax\ninputs=all",
+        "cost": "cost.logreg\ninputs=labels,probs",
+    }.items()
+)
+
+
+def test_a_net_with_its_classes_in_several_rows_is_trained_and_trained_on(
+    begin: Begin, watching, photos: Path, tmp_path: Path
+) -> None:
+    """Its rows are kept for the same classes in the same order, and begin anew for others."""
+    (tmp_path / "net.cfg").write_text(IN_PARTS)
+    begin("parent", net=str(tmp_path / "net.cfg"), recipe="digits", input_size=20, epochs=1)
+    parent = find_weights(tmp_path / "parent")
+    assert parent.spec.input == (3, 20, 20)
+    observer = watching()
+    for name, data in (("child", photos), ("other", renamed(photos, tmp_path / "data", red="Red"))):
+        settings = {"net": None, "weights": str(tmp_path / "parent"), "lr": 1e-30, "epochs": 1}
+        begin(name, observer, data=str(data), **settings)
+    assert sum("few and rest begin as the parent's" in line for line in observer.news) == 1
+    assert sum("few and rest begin anew" in line for line in observer.news) == 1
+    same, other = (find_weights(tmp_path / name).tensors for name in ("child", "other"))
+    np.testing.assert_array_equal(same["rest.weight"], parent.tensors["rest.weight"])
+    assert not np.array_equal(other["rest.weight"], parent.tensors["rest.weight"])
+    np.testing.assert_array_equal(other["conv.weight"], parent.tensors["conv.weight"])
+
+
 def test_as_many_classes_of_another_kind_get_a_new_last_row(
     begin: Begin, watching, photos: Path, tmp_path: Path
 ) -> None:
@@ -671,10 +709,11 @@ def test_between_equal_errors_the_loss_chooses_the_best_weights(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the killed processes are forks of one that has loaded torch")
-def test_a_run_killed_at_fifty_random_moments_ends_with_the_same_weights() -> None:
+@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_run_killed_at_random_moments_ends_with_the_same_weights(kills: int) -> None:
     """Real processes and SIGKILL, about half of them while a checkpoint is being written."""
     script = Path(__file__).parents[2] / "bench/kill_runs.py"
-    command = [sys.executable, str(script), "--kills", "50"]
+    command = [sys.executable, str(script), "--kills", str(kills)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^ *[1-9]\d*  writing a checkpoint$", done.stdout, re.MULTILINE), done.stdout

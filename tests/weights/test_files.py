@@ -167,6 +167,9 @@ ODD = {
     "errors that are numbers": {"errors": [1, 2]},
     "errors in words": {"errors": "none"},
     "errors without keys": {"errors": [{"data": "x"}]},
+    "errors of no number of images": {
+        "errors": [{"data": "x", "split": "val", "views": "ten", "images": 0.5, "top1_error": 0.5, "top5_error": None}]
+    },
     "errors above one": {
         "errors": [{"data": "x", "split": "val", "views": "ten", "top1_error": 28.4, "top5_error": None}]
     },

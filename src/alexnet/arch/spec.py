@@ -73,19 +73,41 @@ class Spec:
         return self[logits]
 
     @property
+    def classifier_rows(self) -> tuple[Fc, ...]:
+        """The fc rows that the logits come from: several where their outputs are stacked or added up."""
+        names = {self.classifier.name}
+        for row in reversed(self.rows):
+            if row.name in names and isinstance(row, Concat | Sum):
+                names |= set(self.inputs_of(row))
+        return tuple(row for row in self.rows if row.name in names and isinstance(row, Fc))
+
+    @property
+    def has_classes_in_parts(self) -> bool:
+        """Whether its logits are stacked: each of the fc rows that they come from has some of the classes."""
+        return any(row.out_features != self.num_classes for row in self.classifier_rows)
+
+    @property
     def num_classes(self) -> int:
         """How many classes the last fc rows tell apart."""
         return self._num_outputs(self.classifier)
 
     def with_classes(self, num_classes: int) -> "Spec":
-        """The same net with another number of outputs."""
+        """The same net with another number of outputs.
+
+        Raises:
+            SpecError: below two, or the classes are in several rows, of which nothing says how many each is to have.
+        """
         if num_classes == self.num_classes:
             return self
         if num_classes < 2:
             raise SpecError(f"num_classes is {num_classes}; a classifier needs at least 2")
-        if not isinstance(self.classifier, Fc):
-            raise SpecError(f"{self.name} has its {self.num_classes} classes in several rows, and cannot have others")
-        return self.with_rows({self.classifier.name: replace(self.classifier, out_features=num_classes)})
+        if self.has_classes_in_parts:
+            rows = ", ".join(f"{row.name} has {row.out_features}" for row in self.classifier_rows)
+            raise SpecError(
+                f"{self.name} has its {self.num_classes} classes in several rows ({rows}); "
+                f"for {num_classes} write other outputs of these rows into the file that defines it"
+            )
+        return self.with_rows({row.name: replace(row, out_features=num_classes) for row in self.classifier_rows})
 
     def _num_outputs(self, row: Row) -> int:
         """Of an fc row, or of fc rows that are stacked or added up; 0 of anything else."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import alexnet
-from alexnet.cli.failures import INTERRUPTED, describe_failure, is_told_elsewhere
+from alexnet.cli.failures import EXAMPLE, INTERRUPTED, describe_failure, is_told_elsewhere
 from alexnet.cli.progress import discard, say
 from alexnet.errors import UnknownNameError
 
@@ -82,7 +82,7 @@ def _app() -> typer.Typer:
     for (verb, module), example in zip(modules.items(), examples, strict=True):
         function = getattr(module, verb)
         what = (function.__doc__ or "").split("\n", 1)[0]  # given whole, or it would be cut for the list of verbs
-        app.command(verb, short_help=what, epilog=f"Example: {example}")(function)
+        app.command(verb, short_help=what, epilog=f"{EXAMPLE}{example}")(function)
     return app
 
 

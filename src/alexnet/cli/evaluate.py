@@ -11,7 +11,7 @@ from alexnet.cli.output import AsJson, print_json
 if TYPE_CHECKING:
     from alexnet.evaluate import Evaluation
 
-EXAMPLE = "my-photos --weights runs/my-run --views ten"
+EXAMPLE = "tiny-imagenet --weights tiny-imagenet-200 --views ten"
 
 
 def evaluate(

@@ -5,6 +5,8 @@ import os
 
 from alexnet.errors import AlexNetError, InputError, MissingExtraError, ToldElsewhereError
 
+EXAMPLE = "Example: "  # what the example below the help of a verb begins with
+
 FAILED_RUN, BAD_INPUT = 1, 2
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
@@ -45,7 +47,7 @@ def _describe(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_status
     # Usage errors: typer does not export their class, and where it lives has changed between its versions.
     if usage := getattr(error, "format_message", None):
-        return f"{usage().rstrip('.')}; see: {_command_path(error)} --help", BAD_INPUT
+        return f"{usage().rstrip('.')}{_example(error)}; see: {_command_path(error)} --help", BAD_INPUT
     if isinstance(error, OSError):
         reasons = _OF_THE_MACHINE | _OF_THE_INPUT
         reason = reasons.get(error.errno or 0, error.strerror or str(error))
@@ -55,6 +57,13 @@ def _describe(error: Exception) -> tuple[str, int]:
         return "this does not fit in memory; use a smaller --batch-size, fewer images, or a smaller net", FAILED_RUN
     what = f"{type(error).__name__}: {error}".rstrip(": ")
     return f"unexpected {what} (run again with --debug to see where)", FAILED_RUN
+
+
+def _example(error: Exception) -> str:
+    """Of the whole command, where a part of it is missing."""
+    context = getattr(error, "ctx", None)
+    example = context.command.epilog if context and hasattr(error, "param_type") else None
+    return f", as in: {example.removeprefix(EXAMPLE)}" if example else ""
 
 
 def _command_path(error: Exception) -> str:

@@ -20,6 +20,9 @@ GroundTruth = Annotated[
 ClassOrder = Annotated[
     Literal["sorted", "devkit"], typer.Option(help="Classes by WordNet id, or as in the 2012 development kit.")
 ]
+InputSize = Annotated[
+    int | None, typer.Option(min=1, help="Side of the net's images in pixels.", show_default="the net's own")
+]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")]
 
 BATCH_SIZE, WORKERS = 128, usable_cores()

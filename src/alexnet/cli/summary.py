@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from alexnet.arch import find
+from alexnet.cli.options import InputSize
 from alexnet.cli.output import AsJson, print_json
 from alexnet.describe import PAPER_BATCH_SIZE, layer_table, net_json
 
@@ -14,6 +15,7 @@ EXAMPLE = "krizhevsky-145+no-lrn"
 
 def summary(
     net: Annotated[str, typer.Argument(help="A net, with ablations joined by +, or a definition file.", metavar="NET")],
+    input_size: InputSize = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images at a time, for the memory of the outputs.")
     ] = PAPER_BATCH_SIZE,
@@ -23,7 +25,7 @@ def summary(
     from alexnet.interop.definitions import format_of
 
     written_as = format_of(net)
-    spec = written_as.read_spec(Path(net)) if written_as else find(net)
+    spec = written_as.read_spec(Path(net), input_size) if written_as else find(net, input_size=input_size)
     if json:
         print_json(net_json(spec))
     else:

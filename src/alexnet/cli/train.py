@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from alexnet.cli.options import WORKERS, Workers
+from alexnet.cli.options import WORKERS, InputSize, Workers
 from alexnet.cli.output import AsJson, is_first_process, print_json
 from alexnet.cli.progress import Watcher
 
@@ -18,6 +18,7 @@ def train(
     net: Annotated[
         str | None, typer.Option(help="A new net of `alexnet nets`; default: the shipped weights, fine-tuned.")
     ] = None,
+    input_size: InputSize = None,
     recipe: Annotated[
         str | None, typer.Option(help="How to train; default: the net's, from weights +fine-tune.")
     ] = None,
@@ -63,6 +64,7 @@ def train(
         ground_truth=ground_truth,
         class_order=class_order,
         net=net,
+        input_size=input_size,
         recipe=recipe,
         weights=weights,
         epochs=epochs,

@@ -6,7 +6,7 @@ import typer
 
 from alexnet.cli.output import AsJson, print_json
 
-EXAMPLE = "runs/my-run"
+EXAMPLE = "tiny-imagenet-200"
 
 
 def verify(

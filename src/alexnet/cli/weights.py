@@ -67,6 +67,7 @@ def _row(entry: "Entry") -> dict[str, str]:
 
 
 def _in_words(measured: Mapping[str, Any]) -> str:
-    """`28.4 % / 2.0 % on cifar10 test, center`: top-1 and top-5 error, and how they were measured."""
+    """`28.4% / 2.0% on 10,000 images of cifar10 test, center`: top-1 and top-5 error, and how they were measured."""
     shown = " / ".join(f"{measured[key]:.1%}" for key in ("top1_error", "top5_error") if measured[key] is not None)
-    return f"{shown} on {measured['data']} {measured['split']}, {measured['views']}"
+    images = f"{measured['images']:,} images of " if measured.get("images") else ""
+    return f"{shown} on {images}{measured['data']} {measured['split']}, {measured['views']}"

@@ -202,9 +202,9 @@ class Recipe:
             row_rates={row: _scaled(rates, factor) for row, rates in self.row_rates.items()},
         )
 
-    def rates_of(self, row: str, classifier: str) -> Rates:
-        """The rates of one row of a net, `classifier` being its last with weights."""
-        return _scaled(self.row_rates.get(row, self.rates), self.classifier_factor if row == classifier else 1.0)
+    def rates_of(self, row: str, *, is_classifier: bool) -> Rates:
+        """The rates of one row of a net; is_classifier: the logits come from it."""
+        return _scaled(self.row_rates.get(row, self.rates), self.classifier_factor if is_classifier else 1.0)
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers; schedules carry their `kind`."""

@@ -31,7 +31,12 @@ def choose(options: RunOptions, parent: Weights | None, num_classes: int, *, is_
     Raises:
         InputError: a net, recipe or file that does not exist or does not fit the others.
     """
-    written = _written(options)
+    if parent and options.input_size not in (None, parent.spec.input[1]):
+        raise InputError(
+            f"weights {options.weights} are of images of {parent.spec.input[1]} pixels, and stay so; "
+            "another --input-size is for a new net: name one as --net, without --weights"
+        )
+    written = _written(options, parent.spec.input[1] if parent else options.input_size)
     spec = _spec(options, written, parent, num_classes)
     return Choice(spec, *_for_options(_recipe(options, written, spec, is_new=is_new), options))
 
@@ -41,7 +46,7 @@ def is_file(name: str | None) -> bool:
     return format_of(name) is not None
 
 
-def _written(options: RunOptions) -> WrittenNet | None:
+def _written(options: RunOptions, input_size: int | None) -> WrittenNet | None:
     parameters, written_as = Path(options.recipe or "") if is_file(options.recipe) else None, format_of(options.net)
     if written_as is None:
         if parameters:
@@ -49,7 +54,7 @@ def _written(options: RunOptions) -> WrittenNet | None:
                 f"{parameters} names the layers of a definition file; give that too, as --net FILE{SUFFIX}"
             )
         return None
-    net = written_as.read_net(Path(options.net or ""), parameters)
+    net = written_as.read_net(Path(options.net or ""), parameters, input_size)
     if net.borrowed and not options.weights:
         layer, function = net.borrowed[0]
         raise InputError(
@@ -67,7 +72,7 @@ def _spec(options: RunOptions, written: WrittenNet | None, parent: Weights | Non
     if parent is None:
         if written:
             return written.spec.with_classes(num_classes)
-        return find(options.net or NET_OF_DATA[options.data], num_classes=num_classes)
+        return find(options.net or NET_OF_DATA[options.data], num_classes=num_classes, input_size=options.input_size)
     spec = parent.spec.with_classes(num_classes)
     if written:
         ours = written.spec.with_classes(num_classes)

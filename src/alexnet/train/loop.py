@@ -146,9 +146,10 @@ class Trainer:
 
     def rates(self) -> dict[str, float]:
         """The rates now in force, of rows without rates of their own, as logs show them."""
-        last, factor = self.layout.spec.classifier.name, self.recipe.classifier_factor
-        kinds = (("lr", "weight"), ("lr_bias", "bias"))
-        return {name: self.optimizer.rates[f"{last}.{kind}"] / factor for name, kind in kinds}
+        last, factor = self.layout.spec.classifier_rows[0].name, self.recipe.classifier_factor
+        kinds = {f"{last}.weight": "lr", f"{last}.bias": "lr_bias"}
+        rates = self.optimizer.rates
+        return {name: rates[key] / factor for key, name in kinds.items() if key in rates}
 
     def check_finite(self, step: int) -> None:
         """Refuse to save what the update before `step` has spoiled: the loss shows it only one step later.

@@ -38,7 +38,7 @@ FEW_IMAGES = 5  # of a class. Ours: with fewer, what is held out of them says no
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A run before it begins. `ranks`: the processes that share it. `damaged`: the training images that could not be
-    read so far.
+    read so far. has_data_of_its_own: the data set was given open, so that no name opens it again.
     """
 
     options: RunOptions
@@ -49,6 +49,7 @@ class Plan:
     loader: Batches
     trainer: Trainer
     steps_per_epoch: int
+    has_data_of_its_own: bool = False
 
     @property
     def spec(self) -> Spec:
@@ -125,7 +126,7 @@ def make_plan(
     seed = options.seed or 0
     options = options if beginning else _with_parent(options)
     parent = find_weights(options.weights) if options.weights and not beginning else None
-    taken_over = find_classes(dataset.classes, parent.classes) if parent else None
+    taken_over = _known_classes(dataset, parent) if parent else None
     spec, recipe, scale = (
         Choice(beginning.spec, beginning.recipe)
         if beginning
@@ -194,6 +195,7 @@ def _resolved(options: RunOptions, spec: Spec, recipe: Recipe, seed: int, dtype:
         options,
         class_order=options.class_order or "sorted",
         net=options.net if is_file(options.net) else spec.name,
+        input_size=spec.input[1],
         recipe=options.recipe if is_file(options.recipe) else recipe.name,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
@@ -218,18 +220,29 @@ def _check_splits(dataset: DataSet, recipe: Recipe) -> None:
         )
 
 
+def _known_classes(dataset: DataSet, parent: Weights) -> NDArray[np.int64] | None:
+    """For each class of the data the `parent`'s; None where its classifier is of no use, because it lacks some or has
+    them in another order in several rows.
+    """
+    known = find_classes(dataset.classes, parent.classes)
+    if known is not None and parent.spec.has_classes_in_parts and known.tolist() != list(range(len(parent.classes))):
+        return None
+    return known
+
+
 def _take_over(net: Net, parent: Weights, known: NDArray[np.int64] | None) -> str:
-    """Put `parent`'s rows into the net, of the last one what is `known`; where that is None it stays new. In words."""
-    tensors, last = dict(parent.tensors), net.spec.classifier.name
-    begins = "anew: not all classes of the data are among the parent's"
+    """Put `parent`'s rows into the net, of the last what is `known`; where that is None they stay new. In words."""
+    tensors, last = dict(parent.tensors), [row.name for row in net.spec.classifier_rows]
+    begin = "begins" if len(last) == 1 else "begin"
+    how = "anew: the classes of the data are not the parent's"
     if known is not None:
-        begins = "as the parent's, for the classes of the data"
-    for key in (f"{last}.weight", f"{last}.bias"):
+        how = "as the parent's, for the classes of the data"
+    for key in [key for key in tensors if key.partition(".")[0] in last]:
         tensor = tensors.pop(key)
         if known is not None:
-            tensors[key] = tensor[known]
+            tensors[key] = tensor if parent.spec.has_classes_in_parts else tensor[known]
     net.load_state_dict(net.state_dict() | {key: torch.from_numpy(tensor) for key, tensor in tensors.items()})
-    return f"a {parent.spec.name} of {len(parent.classes)} classes; {last} begins {begins}"
+    return f"a {parent.spec.name} of {len(parent.classes)} classes; {' and '.join(last)} {begin} {how}"
 
 
 def _loader(

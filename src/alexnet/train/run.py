@@ -7,6 +7,7 @@ validation split, best.safetensors. It can be resumed after whatever has ended i
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -86,6 +87,7 @@ def train(
                 ranks=ranks,
             )
         )
+        plan = replace(plan, has_data_of_its_own=dataset is not None)
         _say_how_fast(observer, plan.trainer, keeps_memory)
         folder = asked.folder
         with ExitStack() as stack, stop_requests() as stop:

@@ -66,9 +66,11 @@ class Saver:
         self.save_checkpoint()
 
     def how_to_resume(self) -> str:
-        """A line that says from which step on, and by which command."""
+        """A line that says from which step on, and how."""
         if not (self.folder / CHECKPOINT).exists():
             return f"stopped; {self.folder} is gone, and with it the run"
+        if self.plan.has_data_of_its_own:
+            return f"stopped; saved at step {self._saved_step:,}, to go on repeat what began the run, with --resume"
         command = shlex.join(["alexnet", "train", self.plan.options.data, "--out", str(self.folder), "--resume"])
         return f"stopped; saved at step {self._saved_step:,}, the run goes on with: {command}"
 

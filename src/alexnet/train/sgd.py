@@ -53,10 +53,10 @@ class Sgd2012:
     def __init__(self, net: OfSpec, recipe: Recipe, sums: Sums = _own) -> None:
         self.recipe, self._sums = recipe, sums
         self.rates: dict[str, float] = {}  # in force, by row and kind, such as conv1.weight
-        groups = []
+        groups, classifier = [], {row.name for row in net.spec.classifier_rows}
         for name, parameter in net.named_parameters():
             row, kind = name.split(".")[-2:]
-            rates = recipe.rates_of(row, net.spec.classifier.name)
+            rates = recipe.rates_of(row, is_classifier=row in classifier)
             decay = recipe.bias_decay if kind == "bias" else recipe.row_decay.get(row, recipe.weight_decay)
             schedule = rates.biases if kind == "bias" else rates.weights
             momenta = recipe.row_momenta.get(row, Momenta(recipe.momentum, recipe.momentum))

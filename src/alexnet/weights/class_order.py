@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.arch.rows import Fc
 from alexnet.data.ilsvrc import ClassOrder, folder_name, imagenet_classes, order_classes
 from alexnet.errors import InputError
 from alexnet.weights.files import Weights
@@ -34,10 +33,10 @@ def knows_ilsvrc(weights: Weights) -> bool:
 
 def _reordered(weights: Weights, places: Sequence[int]) -> Weights:
     """`places`: for each new class the old one."""
-    row = weights.spec.classifier
-    if not isinstance(row, Fc):
+    if weights.spec.has_classes_in_parts:
         raise InputError(f"{weights.spec.name} has its classes in several rows; their order cannot be changed")
-    keys = (f"{row.name}.weight", f"{row.name}.bias")
+    rows = {row.name for row in weights.spec.classifier_rows}
+    keys = [key for key in weights.tensors if key.partition(".")[0] in rows]
     moved: dict[str, NDArray[np.float32]] = {key: weights.tensors[key][list(places)] for key in keys}
     classes = tuple(replace(weights.classes[old], index=new) for new, old in enumerate(places))
     child = replace(weights, tensors={**weights.tensors, **moved}, classes=classes)

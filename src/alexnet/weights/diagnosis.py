@@ -59,8 +59,8 @@ def diagnose(weights: Weights, changed: Mapping[str, str], logits: Array, stored
         changed.pop(MEAN_IMAGE, None)
     if CLASSES in changed or _reordered(logits, stored, tolerance):
         found.append("its classes are others, or in another order")
-        last = weights.spec.classifier.name
-        changed = {name: known for name, known in changed.items() if name != CLASSES and name.split(".")[0] != last}
+        last = {row.name for row in weights.spec.classifier_rows}
+        changed = {name: known for name, known in changed.items() if name != CLASSES and name.split(".")[0] not in last}
     faults: dict[str, str] = {}
     for key in sorted(changed, key=lambda key: weights.tensors[key].size if key in weights.tensors else 0):
         faults[key] = _fault(weights, key, changed)

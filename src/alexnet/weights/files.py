@@ -42,9 +42,9 @@ class Weights:
     """A trained net, with all it needs to be used and to be repeated.
 
     `tensors`: key to float32 array; of a file, read when it is asked for. `recipe`: plain JSON of the run, if known.
-    `errors`: measured, each {data, split, views, top1_error, top5_error}. `probe`: what `make_probe` gives, to know a
-    good copy by. `licence`: where somebody has published them under one. `left_out`: what else stood in the file that
-    they were read from, for people.
+    `errors`: measured, each {data, split, views, images, top1_error, top5_error}; in older files without `images`.
+    `probe`: what `make_probe` gives, to know a good copy by. `licence`: where somebody has published them under one.
+    `left_out`: what else stood in the file that they were read from, for people.
 
     Raises:
         WeightsError: the classes are not the net's.

@@ -36,7 +36,8 @@ def read_recipe(stored: Any) -> Mapping[str, Any] | None:
 
 
 def read_errors(stored: Any) -> Errors:
-    """Measured errors, each {data, split, views, top1_error, top5_error}: three words, then 0 to 1, or none.
+    """Measured errors, each {data, split, views, top1_error, top5_error}: three words, then 0 to 1, or none; and
+    perhaps `images`, how many they are of.
 
     Raises:
         WeightsError: they are something else.
@@ -44,7 +45,11 @@ def read_errors(stored: Any) -> Errors:
     words, shares = ("data", "split", "views"), ("top1_error", "top5_error")
     fields = dict.fromkeys(words, (str,)) | dict.fromkeys(shares, (int, float, type(None)))
     plain = isinstance(stored, list) and all(
-        _has(measured, fields) and all(0 <= (measured[share] or 0) <= 1 for share in shares) for measured in stored
+        _has(measured, fields)
+        and all(0 <= (measured[share] or 0) <= 1 for share in shares)
+        and type(images := measured.get("images", 1)) is int
+        and images > 0
+        for measured in stored
     )
     _expect(plain, "errors", f"{{{', '.join(fields)}}}, errors from 0 to 1")
     return tuple(stored)

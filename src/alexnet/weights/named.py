@@ -51,7 +51,7 @@ class NamedWeights:
 def _published(top1_accuracy: float, top5_accuracy: float) -> tuple[Mapping[str, Any], ...]:
     """What was measured on the central crops of ILSVRC-2012's 50,000 validation images, from accuracies in percent."""
     top1_error, top5_error = (round(1 - accuracy / 100, 5) for accuracy in (top1_accuracy, top5_accuracy))
-    measured = {"data": "ILSVRC-2012", "split": "val", "views": "center"}
+    measured = {"data": "ILSVRC-2012", "split": "val", "views": "center", "images": 50_000}
     return ({**measured, "top1_error": top1_error, "top5_error": top5_error},)
 
 

@@ -17,9 +17,8 @@ from alexnet.train.run import train
 
 
 @pytest.fixture(autouse=True)
-def _no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Curves take longer to draw than such runs to train."""
-    monkeypatch.setattr(epochs, "draw_curves", lambda *_: None)
+def _no_pictures(no_pictures: None) -> None:
+    """Of no run of these tests."""
 
 
 @pytest.fixture

@@ -117,6 +117,10 @@ def test_sparse_groups_are_the_same_net_every_time() -> None:
         ("[x]\ntype=hs\ninputs=conv\nkeep=half", "line 21, layer x, keep: 'half' is not a number"),
         ("[x]\ntype=hs\ninputs=conv\nkeep=0", "line 21, layer x, keep: 0 is no share of units"),
         ("[x]\ntype=hs\nkeep=1", "layer x: needs inputs"),
+        (
+            "[x]\ntype=pool\npool=max\ninputs=data\nchannels=1\nsizeX=3\nstride=2",
+            "channels: 1 for data, which has 3, as all images have here, grey ones too",
+        ),
         ("[x]\ntype=pool\npool=max\ninputs=conv\nchannels=8\nsizeX=3\nstride=2", "channels: 8 for conv, which has 16"),
         ("[x]\ntype=pool\npool=maxabs\ninputs=conv\nchannels=16\nsizeX=3\nstride=2", "pool: 'maxabs' is none of max"),
         ("[x]\ntype=pool\npool=max\ninputs=conv\nchannels=16\nsizeX=2\nstride=3", "windows of 2, 3 apart, do"),

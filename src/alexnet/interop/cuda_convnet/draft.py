@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from alexnet.arch.rows import Row
 from alexnet.arch.shapes import Shape, output_of
-from alexnet.arch.spec import MOST_ROWS
+from alexnet.arch.spec import IMAGE, MOST_ROWS
 from alexnet.errors import SpecError
 from alexnet.interop.cuda_convnet.config import Section
 
@@ -54,6 +54,13 @@ class Draft:
         if missing := [name for name in names if name not in self.outputs]:
             section.refuse(f"reads {', '.join(missing)}, which no layer above it is called", "inputs")
         return tuple(self.outputs[name] for name in names)
+
+    def check_channels(self, section: Section, layer: str, read: str, channels: int) -> None:
+        """Refuse a layer that takes the row `read`, which the file calls `layer`, to have other channels."""
+        has = self.shapes[read][0]
+        if channels != has:
+            more = ", as all images have here, grey ones too" if read == IMAGE else ""
+            section.refuse(f"{channels} for {layer}, which has {has}{more}", "channels")
 
     def put(self, section: Section, row: Row) -> str:
         """One row, if it fits its inputs; its name."""

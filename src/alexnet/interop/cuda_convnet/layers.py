@@ -39,9 +39,7 @@ def _one(build: Callable[[Draft, Section, str, str], Row]) -> Callable[[Draft, S
 
 
 def _check_channels(draft: Draft, section: Section, read: str) -> None:
-    channels, has = section.whole("channels", least=1), draft.shapes[read][0]
-    if channels != has:
-        section.refuse(f"{channels} for {section.text('inputs')}, which has {has}", "channels")
+    draft.check_channels(section, section.text("inputs"), read, section.whole("channels", least=1))
 
 
 def _pool(draft: Draft, section: Section, name: str, read: str) -> Row:

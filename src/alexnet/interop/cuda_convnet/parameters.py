@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from alexnet.arch.rows import Conv
 from alexnet.arch.spec import Spec
 from alexnet.errors import InputError
 from alexnet.interop.cuda_convnet.config import Section
@@ -15,15 +16,21 @@ from alexnet.interop.cuda_convnet.definition import LARGE_INPUT, Definition
 from alexnet.interop.cuda_convnet.draft import Bank
 from alexnet.recipes import RECIPES, DExp, Exp, FilterLimits, Linear, Momenta, Rates, Recipe, Schedule, Steps
 
-_LIKE_NET_145, _LIKE_CIFAR = "krizhevsky-145", "cifar-18pct"
+_LIKE_NET_145, _LIKE_CIFAR, _LIKE_CIFAR_CROPS = "krizhevsky-145", "cifar-18pct", "cifar-11pct"
+_CIFAR_CROP = 24  # pixels a side, of CIFAR-10's 32
 
 _SCHEDULE = re.compile(r"(?P<kind>\w+)\s*(?:\[(?P<settings>[^\]]*)\])?")
 _KINDS = ("linear", "exp", "dexp", "jdexp")
 
 
 def like_published(spec: Spec) -> Recipe:
-    """The recipe of what was published for images of this size: net 145, or the nets for CIFAR-10."""
-    return RECIPES[_LIKE_NET_145 if spec.input[1] >= LARGE_INPUT else _LIKE_CIFAR]
+    """The recipe of what was published for such images: net 145, if they are large or its first convolution has a
+    stride, as only large ones allow; else the nets for CIFAR-10, by crops if they are of the size of those.
+    """
+    first = next((row for row in spec.rows if isinstance(row, Conv)), None)
+    if spec.input[1] >= LARGE_INPUT or (first and first.stride > 1):
+        return RECIPES[_LIKE_NET_145]
+    return RECIPES[_LIKE_CIFAR_CROPS if spec.input[1] == _CIFAR_CROP else _LIKE_CIFAR]
 
 
 def recipe_of(definition: Definition, sections: Mapping[str, Section], *, name: str, source: str) -> Recipe:
@@ -58,12 +65,11 @@ def recipe_of(definition: Definition, sections: Mapping[str, Section], *, name: 
         definition.sections[definition.cost].refuse(f"{source} has no section [{definition.cost}], with its coeff")
     if not any(rate.base for each in rates.values() for rate in (each.weights, each.biases)):
         raise InputError(f"{source}: all rates are 0, so that nothing would learn")
-    last = definition.spec.classifier.name if definition.spec.classifier.name in rates else next(reversed(rates))
     return replace(
         like,
         name=name,
         source=source,
-        rates=rates[last],
+        rates=rates[definition.spec.classifier_rows[0].name],
         row_rates=rates,
         row_momenta=momenta,
         weight_decay=0.0,

@@ -60,10 +60,7 @@ def _filters(draft: Draft, section: Section) -> list[_Filter]:
         )
     found: list[_Filter] = []
     for i, read in enumerate(inputs):
-        if draft.shapes[read][0] != channels[i]:
-            section.refuse(
-                f"{channels[i]} for {section.items('inputs')[i]}, which has {draft.shapes[read][0]}", "channels"
-            )
+        draft.check_channels(section, section.items("inputs")[i], read, channels[i])
         settings: dict[str, object] = {
             "out_channels": filters[i] * groups[i],
             "kernel_size": sizes[i],
