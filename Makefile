@@ -54,7 +54,7 @@ test-slow: $(STAMP)  ## those that take minutes
 test-gpu: $(STAMP)  ## those that need a CUDA device
 	$(BIN)/pytest -m 'gpu and not network'
 
-fuzz: $(STAMP)  ## change good files of every format at random, 23,400 times: five minutes on two cores
+fuzz: $(STAMP)  ## change good files of every format at random, 23,400 times: three minutes on two cores
 	$(BIN)/python -m tests.fuzz
 
 # mypy refuses a folder without Python files, hence the wildcard.
