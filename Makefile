@@ -36,7 +36,7 @@ demo: $(STAMP)  ## the first minute: a small net trained, judged and shown, with
 
 # Two workers are right for two cores: make test WORKERS=8. A worker takes up to 2 GB of memory.
 WORKERS ?= 2
-test: $(STAMP)  ## the tests of every day: plain CPU, about four minutes on two cores
+test: $(STAMP)  ## the tests of every day: plain CPU, about five minutes on two cores
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
 # torch is by far the largest of the dependencies: without it another Python is tried in two minutes.
@@ -54,7 +54,7 @@ test-slow: $(STAMP)  ## those that take minutes
 test-gpu: $(STAMP)  ## those that need a CUDA device
 	$(BIN)/pytest -m 'gpu and not network'
 
-fuzz: $(STAMP)  ## change good files of every format at random, 23,400 times: five minutes on two cores
+fuzz: $(STAMP)  ## change good files of every format at random, 23,400 times: three minutes on two cores
 	$(BIN)/python -m tests.fuzz
 
 # mypy refuses a folder without Python files, hence the wildcard.
