@@ -134,8 +134,8 @@ def make_plan(
     )
     if scale != 1:
         observer.say(
-            f"batches of {recipe.batch_size:,}, not of the recipe's {round(recipe.batch_size / scale):,}: its rates "
-            f"are taken times {scale:g}, {recipe.rates.weights.base:g} to begin with; --lr sets another"
+            f"batches of {recipe.batch_size:,} are {scale:g} times the recipe's: so are the rates, "
+            f"{recipe.rates.weights.base:g} to begin with; --lr sets another"
         )
     _check_splits(dataset, recipe)
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.

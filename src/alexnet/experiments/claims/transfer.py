@@ -95,13 +95,10 @@ class _Pair:
 def _children(study: Study, classes: list[int], parent: Path, seed: int) -> _Pair:
     net = study.setting.net
     data = subset(study.dataset, classes, train_per_class=IMAGES_PER_CLASS, seed=seed)
-    lr = default_recipe(
-        net
-    ).rates.weights.base  # of larger batches: a child from scratch has much to learn in few steps
-    scratch = Run(net=net, epochs=CHILD_EPOCHS, batch_size=CHILD_BATCH_SIZE, lr=lr, seed=seed)
+    scratch = Run(net=net, epochs=CHILD_EPOCHS, batch_size=CHILD_BATCH_SIZE, seed=seed)
     recipe = f"{default_recipe(net).name}+fine-tune+new-classifier"
     folders = (
-        trained(replace(scratch, recipe=recipe, lr=None, weights=str(parent)), study, data),
+        trained(replace(scratch, recipe=recipe, weights=str(parent)), study, data),
         trained(scratch, study, data),
     )
     answers = (answers_of(folders[0], study, data), answers_of(folders[1], study, data))
