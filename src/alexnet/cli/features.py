@@ -66,6 +66,7 @@ def features(
     if in_parts:
         probe = probe_features(classifier, layer or ["fc7"])
         outcome = write_tables(
+            "features",
             lambda tables: tables.features(probe, process),
             process,
             images,

@@ -50,7 +50,12 @@ def check_folder_options(process: "Process", **options: object) -> None:
 
 
 def write_tables(
-    find: "Callable[[Tables], Outcome[Rows]]", process: "Process", images: Sequence[str], out: Path, **settings: Any
+    verb: str,
+    find: "Callable[[Tables], Outcome[Rows]]",
+    process: "Process",
+    images: Sequence[str],
+    out: Path,
+    **settings: Any,
 ) -> "Outcome[Rows]":
     """What `find` makes of this process's parts of `settings["collection"]`; `settings`: see `Tables`, None left out.
 
@@ -62,7 +67,7 @@ def write_tables(
     if STDIN in images:
         raise InputError("what comes on stdin cannot be read again when a job goes on; name files")
     given = {name: value for name, value in settings.items() if value is not None}
-    with watch(process, "images", len(given["collection"].images)) as advance:
+    with watch(process, verb, len(given["collection"].images)) as advance:
         return find(Tables(folder=out, progress=advance, **given))
 
 

@@ -73,6 +73,7 @@ def predict(
         _print_found(*found, weights, classifier.engine.name, json)
         return
     outcome = write_tables(
+        "predict",
         lambda tables: tables.predictions(top, views, process),
         process,
         images,

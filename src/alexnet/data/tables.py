@@ -139,7 +139,7 @@ def read_parquet_rows(path: str | Path) -> Rows:
         about = json.loads(found.metadata[METADATA_KEY.encode()])
         errors = tuple((str(image), str(error)) for image, error in about["errors"])
         return Rows(images=found.num_rows, errors=errors)
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: damaged, or no Parquet file of images ({error})") from None
 
 

@@ -111,7 +111,7 @@ def read_measured(path: Path) -> Measured:
         if not all(map(isfinite, sums)):
             raise ValueError("sums that are no numbers")
         return Measured(sums=sums, errors=tuple((str(line), str(line)) for line in stored["errors"]))
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise DataError(f"{path}: damaged, or no part of an evaluation ({error})") from None
 
 

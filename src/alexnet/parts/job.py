@@ -266,7 +266,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}); choose another --out") from None
     if not isinstance(manifest, dict) or "images_per_part" not in manifest:
         raise InputError(f"{path} does not say what the parts beside it are of; choose another --out")
