@@ -25,9 +25,9 @@ from alexnet.data.tables import (
     write_parquet_table,
 )
 from alexnet.engines import Precision
-from alexnet.errors import ImageError
+from alexnet.errors import DataError, ImageError
 from alexnet.features import Features, feature_blocks, feature_table
-from alexnet.parts.job import IMAGES_PER_PART, Job, Outcome, Part, Process, check_damage, work
+from alexnet.parts.job import IMAGES_PER_PART, MANIFEST, Job, Outcome, Part, Process, check_damage, read_manifest, work
 from alexnet.predict import Classifier
 from alexnet.preprocess import Views
 from alexnet.weights.digest import weights_digest
@@ -174,3 +174,22 @@ class Tables:
             self.progress(len(indices))
             check_damage(part, errors)
         check_damage(part, errors)
+
+
+def feature_parts(folder: Path) -> tuple[Path, ...]:
+    """The NPZ files of features in a folder, in order, without those of no images.
+
+    Raises:
+        DataError: the folder holds something else, or not yet all parts.
+    """
+    manifest = read_manifest(folder / MANIFEST)
+    if (manifest.get("job"), manifest.get("format")) != ("features", "npz"):
+        raise DataError(f"{folder} holds {manifest.get('job')} as {manifest.get('format')}, not features as npz")
+    found = sorted(folder.glob("part-*-of-*.npz"))
+    if not found or f"-of-{len(found):05d}." not in found[-1].name:
+        raise DataError(
+            f"{folder} has not all of its parts yet; give its alexnet features command again, which goes on"
+        )
+    if not (sound := tuple(path for path in found if read_npz_rows(path).images)):
+        raise DataError(f"{folder} holds features of no images")
+    return sound
