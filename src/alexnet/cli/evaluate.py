@@ -75,7 +75,8 @@ def evaluate(
         "on_damaged": DamagedImages(len(images), say),
     }
     outcome, measured = None, None
-    with _joined(process, out) as ranks, watch(process, "evaluate", len(images)) as advance:
+    unit = (images_per_part or IMAGES_PER_PART) if out else batch_size
+    with _joined(process, out) as ranks, watch(process, "evaluate", len(images), unit) as advance:
         settings["progress"] = advance
         if out is None:
             divide = ranks.divide if ranks else all_here

@@ -62,19 +62,22 @@ def write_tables(
     Raises:
         InputError: one of `images` comes through a pipe, which the same command cannot read twice.
     """
+    from alexnet.parts.job import IMAGES_PER_PART
     from alexnet.parts.tables import Tables
 
     if STDIN in images:
         raise InputError("what comes on stdin cannot be read again when a job goes on; name files")
     given = {name: value for name, value in settings.items() if value is not None}
-    with watch(process, verb, len(given["collection"].images)) as advance:
+    unit = given.get("images_per_part", IMAGES_PER_PART)
+    with watch(process, verb, len(given["collection"].images), unit) as advance:
         return find(Tables(folder=out, progress=advance, **given))
 
 
-def watch(process: "Process", description: str, total: int) -> AbstractContextManager["Advance"]:
-    """Show the way to this process's share of `total` images; the first does."""
+def watch(process: "Process", description: str, total: int, unit: int) -> AbstractContextManager["Advance"]:
+    """Show the way to this process's share of `total` images, which come in whole units of `unit`; the first does."""
     if process.is_first:
-        return progress(description, -(-total // process.count), "images")
+        units = -(-total // unit)
+        return progress(description, min(total, -(-units // process.count) * unit), "images")
     return nullcontext(lambda _count=1, _note="": None)
 
 
