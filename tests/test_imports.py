@@ -13,11 +13,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "alexnet"
 # A room imports what stands before it, line by line and from left to right; nothing else of this package.
 # `alexnet` is the public face, for rooms that use the package as its users do.
 LEVELS = (
-    "errors defaults atomic cores lock memory arch recipes",
+    "errors defaults atomic cores lock memory spans arch recipes",
     "data metrics interop describe nn",
     "weights",
     "export engines",
-    "predict evaluate features similar verify convert pictures",
+    "predict evaluate features parts similar verify convert pictures",
     "train",
     "compress",
     "alexnet",
@@ -28,7 +28,7 @@ ORDER = " ".join(LEVELS).split()
 ONE_ROOM = {"preprocess": "data"}  # the part of data that travels with weights: a file beside its folder
 EXEMPT = {"__init__", "__main__"}  # the face loads its names when they are used; the other starts cli
 
-TORCH_FREE = {"errors", "defaults", "atomic", "cores", "lock", "memory", "arch", "recipes"}
+TORCH_FREE = {"errors", "defaults", "atomic", "cores", "lock", "memory", "spans", "arch", "recipes"}
 TORCH_FREE |= {"data", "metrics", "interop", "describe", "weights", "export"}
 TORCH = {"torch", "torchvision", "torchaudio", "safetensors.torch", "onnx2torch", "timm"}
 BANNED = {
@@ -38,7 +38,14 @@ BANNED = {
 
 # What an extra brings; and what the core has, but needs only for images and weights.
 OPTIONAL = {"torch", "torchvision", "sklearn", "scipy", "skimage", "matplotlib", "onnx", "onnxruntime", "openvino"}
-OPTIONAL |= {"simplejpeg", "google", "pooch", "requests", "huggingface_hub"}  # google.protobuf; requests: with pooch
+OPTIONAL |= {
+    "simplejpeg",
+    "google",
+    "pooch",
+    "pyarrow",
+    "requests",
+    "huggingface_hub",
+}  # google.protobuf; requests: with pooch
 NOT_AT_START = OPTIONAL | {"numpy", "PIL", "safetensors"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -206,7 +213,7 @@ def test_nothing_heavy_is_loaded_at_the_start(arguments: tuple[str, ...]) -> Non
 def test_prediction_loads_no_optional_dependency() -> None:
     """The small install has neither torch nor any other extra: only opening an engine may ask for one."""
     rooms = ("engines", "predict", "evaluate", "features", "similar", "verify", "convert")
-    entrances = {f"alexnet.{room}" for room in rooms}
+    entrances = {f"alexnet.{room}" for room in rooms} | {"alexnet.parts.tables", "alexnet.parts.evaluation"}
     names = {name_of(file) for file in FILES}
     free = {name for name in names if room_of(name) in TORCH_FREE} | (names & entrances)
     assert not loaded_by("-c", "\n".join(f"import {name}" for name in sorted(free))) & OPTIONAL

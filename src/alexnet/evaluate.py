@@ -23,14 +23,17 @@ Canvases = dict[Canvas, NDArray[np.uint8]]
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Errors as fractions, with their protocol. `loss`: nats an image of the averaged probabilities."""
+    """Errors as fractions, with their protocol. `loss`: nats an image of the averaged probabilities.
+
+    images_per_second: None where all had been measured before.
+    """
 
     top1_error: float
     top5_error: float | None  # None under six classes
     loss: float
     images: int
     views: Views
-    images_per_second: float
+    images_per_second: float | None
 
     def record(self, data: str, split: str | None) -> dict[str, Any]:
         """The errors as weights keep them, with the data and the split that they are of."""
@@ -46,8 +49,23 @@ class Sums(NamedTuple):
     loss: float
     images: float
 
+    def evaluation(self, num_classes: int, views: Views, images_per_second: float | None) -> Evaluation:
+        """What they come to, of some images, among `num_classes`."""
+        return Evaluation(
+            top1_error=1 - self.top1 / self.images,
+            top5_error=1 - self.top5 / self.images if num_classes >= MIN_CLASSES_FOR_TOP5 else None,
+            loss=self.loss / self.images,
+            images=int(self.images),
+            views=views,
+            images_per_second=images_per_second,
+        )
 
-def _all_here(count: int, measure: Callable[[NDArray[np.int64]], Sums]) -> Sums:
+
+Measure = Callable[[NDArray[np.int64]], Sums]  # takes places of images
+
+
+def all_here(count: int, _: int, measure: Measure) -> Sums:
+    """Measure `count` images in this process."""
     return measure(np.arange(count))
 
 
@@ -62,15 +80,12 @@ def evaluate(
     progress: Callable[[int], object] | None = None,
     on_damaged: OnDamaged = refuse,
     on_probabilities: Callable[[NDArray[np.float32]], object] | None = None,
-    divide: Callable[[int, Callable[[NDArray[np.int64]], Sums]], Sums] = _all_here,
+    divide: Callable[[int, int, Measure], Sums] = all_here,
 ) -> Evaluation:
-    """Errors and loss of the mean of the classifiers' probabilities over `split`.
+    """Errors and loss of the mean of the classifiers' probabilities over `split`; see `measurer`.
 
-    The data's classes are found among the weights' by `match_classes`; the weights may know more, and then err among
-    all of theirs. `progress` is called with the number of images of each batch, `on_probabilities` with its averaged
-    probabilities (n, K). The rate includes decoding. Where `on_damaged` bears the error of an image that cannot be
-    read, the image does not count. `divide(count, measure)` may have several processes measure some of `count` images
-    each, and add up what they find.
+    The rate includes decoding. `divide(count, batch_size, measure)` may have several processes measure some of `count`
+    images each, and add up what they find; if each takes whole batches, nothing but the order of adding changes.
 
     Raises:
         DataError: no images, or classes that the weights do not know.
@@ -78,10 +93,49 @@ def evaluate(
         WeightsError: the classifiers do not know the same classes.
         RunError: probabilities that are not numbers.
     """
+    start = perf_counter()
+    measure = measurer(
+        classifiers,
+        split,
+        data_classes,
+        views=views,
+        batch_size=batch_size,
+        workers=workers,
+        progress=progress,
+        on_damaged=on_damaged,
+        on_probabilities=on_probabilities,
+    )
+    sums = divide(len(split), batch_size, measure)
+    if not sums.images:
+        raise DataError(f"all of {len(split)} images are damaged; are the data still there?")
+    return sums.evaluation(len(classifiers[0].classes), views, sums.images / (perf_counter() - start))
+
+
+def measurer(
+    classifiers: Sequence[Classifier],
+    split: Split,
+    data_classes: Sequence[ClassInfo],
+    *,
+    views: Views = "center",
+    batch_size: int = 128,
+    workers: int = 2,
+    progress: Callable[[int], object] | None = None,
+    on_damaged: OnDamaged = refuse,
+    on_probabilities: Callable[[NDArray[np.float32]], object] | None = None,
+) -> Measure:
+    """A function that measures the mean of the classifiers' probabilities on the images of `split` at some places.
+
+    The data's classes are found among the weights' by `match_classes`; the weights may know more, and then err among
+    all of theirs. `progress` is called with the number of images of each batch, `on_probabilities` with its averaged
+    probabilities (n, K). Where `on_damaged` bears the error of an image that cannot be read, the image does not count.
+
+    Raises:
+        Exception: see `evaluate`.
+    """
     if not len(split):
         raise DataError("there are no images to evaluate on")
-    first, columns, start = classifiers[0], [_columns(classifiers[0], other) for other in classifiers], perf_counter()
-    index_of_label = match_classes(data_classes, first.classes)
+    columns = [_columns(classifiers[0], other) for other in classifiers]
+    index_of_label = match_classes(data_classes, classifiers[0].classes)
 
     def measure(indices: NDArray[np.int64]) -> Sums:
         sums = np.zeros(len(Sums._fields))
@@ -98,17 +152,7 @@ def evaluate(
                 progress(len(labels))
         return Sums(*sums.tolist())
 
-    top1, top5, loss, images = divide(len(split), measure)
-    if not images:
-        raise DataError(f"all of {len(split)} images are damaged; are the data still there?")
-    return Evaluation(
-        top1_error=1 - top1 / images,
-        top5_error=1 - top5 / images if len(first.classes) >= MIN_CLASSES_FOR_TOP5 else None,
-        loss=loss / images,
-        images=int(images),
-        views=views,
-        images_per_second=images / (perf_counter() - start),
-    )
+    return measure
 
 
 def _columns(first: Classifier, other: Classifier) -> NDArray[np.int64]:

@@ -1,12 +1,11 @@
 """What a net's layers say about images, for all the images of a collection, kept in a file that NumPy reads.
 
-The NPZ file holds `features` (N, ...), the first layer's; `features.LAYER` of every further one; `labels` int64 (N,),
--1 where there is none; `paths` (N,); `root`, the folder they start from, or nothing where they lead to no files;
-`classes`, the names of the labels; `layers`, in their order; and `probe` (`probe.LAYER`), the probe image's own
-features, by which `similar` knows that two sets are of one net. No pickles.
+The NPZ file is a table (see `data.tables`) of `features` (N, ...), the first layer's, and `features.LAYER` of every
+further one. It also has `layers`, in their order, and `probe` (`probe.LAYER`), the probe image's own features, by which
+`similar` knows that two sets are of one net.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 
 from alexnet.data.collection import NO_LABEL, Collection
 from alexnet.data.folder import FolderSplit
-from alexnet.data.loader import eval_batches
-from alexnet.data.npz import NpzWriter, read_array, read_blocks, read_words, write_npz
+from alexnet.data.loader import canvas_blocks
+from alexnet.data.npz import read_array, read_blocks, read_words
 from alexnet.data.splits import ClassInfo, Split
+from alexnet.data.tables import Table, write_npz_table
 from alexnet.engines import TOLERANCES
 from alexnet.errors import DataError, ImageError, InputError
 from alexnet.predict import Classifier
@@ -26,7 +26,6 @@ from alexnet.preprocess import extract_views
 from alexnet.weights import probe_view
 
 SUFFIX = ".npz"
-_WORDS_PER_BLOCK = 4096
 # Of the largest feature: engines that round differently stay below, two nets are far above.
 SAME_NET = max(TOLERANCES.values())
 
@@ -65,36 +64,50 @@ def extract_features(
     """
     if Path(out).suffix != SUFFIX:
         raise InputError(f"features are written as {SUFFIX}; call the file {Path(out).with_suffix(SUFFIX)}, not {out}")
-    layers = list(dict.fromkeys(layers))
-    probe = classifier.engine.features(probe_view(classifier.preprocessing), layers)
-    images, found, errors, start = collection.images, list[int](), list[tuple[str, ImageError]](), perf_counter()
+    probe = probe_features(classifier, layers)
+    errors, start = list[tuple[str, ImageError]](), perf_counter()
     blocks = feature_blocks(
         classifier,
-        images,
-        layers,
+        collection.images,
+        list(probe),
         batch_size=batch_size,
         workers=workers,
         left_out=lambda path, error: errors.append((path, error)),
     )
-    with write_npz(out) as npz:
-        for indices, features in blocks:
-            found += indices.tolist()
-            _append_layers(npz, "features", features)
-            if progress:
-                progress(len(indices))
-        seconds = perf_counter() - start
-        _check_some(found, errors)
-        npz.append("labels", images.labels[found])
-        _append_words(npz, "paths", [images.paths[index] for index in found])
-        _append_words(npz, "root", [] if collection.root is None else [str(collection.root.resolve())])
-        _append_words(npz, "classes", [info.name for info in collection.classes])
-        _append_words(npz, "layers", layers)
-        _append_layers(npz, "probe", probe)
+    write_npz_table(out, feature_table(collection, probe, _watched(blocks, errors, progress), errors))
+    images, seconds = len(collection.images) - len(errors), perf_counter() - start
     return Extracted(
-        layers={layer: (len(found), *probe[layer].shape[1:]) for layer in layers},
-        images=len(found),
+        layers={layer: (images, *rows.shape[1:]) for layer, rows in probe.items()},
+        images=images,
         errors=errors,
-        images_per_second=len(found) / seconds,
+        images_per_second=images / seconds,
+    )
+
+
+def probe_features(classifier: Classifier, layers: Sequence[str]) -> Features:
+    """What layers, each once, say about the probe image (1, ...).
+
+    Raises:
+        UnknownNameError: no such layer.
+    """
+    return classifier.engine.features(probe_view(classifier.preprocessing), list(dict.fromkeys(layers)))
+
+
+def feature_table(
+    collection: Collection,
+    probe: Features,
+    blocks: Iterable[tuple[NDArray[np.int64], Features]],
+    errors: Sequence[tuple[str, ImageError]],
+) -> Table:
+    """The rows of a file of features. `probe`: of `probe_features`, for the same layers as `blocks`."""
+    layers = list(probe)
+    return Table(
+        collection=collection,
+        empty=_named("features", {layer: rows[:0] for layer, rows in probe.items()}),
+        blocks=((indices, _named("features", features)) for indices, features in blocks),
+        errors=errors,
+        words={"layers": layers},
+        arrays=_named("probe", probe),
     )
 
 
@@ -103,27 +116,20 @@ def feature_blocks(
     images: Split,
     layers: Sequence[str],
     *,
+    indices: NDArray[np.int64] | None = None,
     batch_size: int = 128,
     workers: int = 2,
     left_out: LeftOut,
 ) -> Iterator[tuple[NDArray[np.int64], Features]]:
-    """Places in `images` (n,) and features (n, ...) by layer, batch by batch; damaged images go to `left_out`."""
-    damaged = list[ImageError]()
-    batches = eval_batches(
-        images,
-        batch_size=batch_size,
-        preprocessing=classifier.preprocessing,
-        workers=workers,
-        on_damaged=damaged.append,
-    )
-    for number, (canvases, _, sound) in enumerate(batches):
-        batch = np.arange(number * batch_size, min((number + 1) * batch_size, len(images)))
-        for index, error in zip(np.setdiff1d(batch, sound), damaged, strict=True):
-            left_out(images.paths[index], error)
-        damaged.clear()
-        if len(sound):
-            crops = extract_views(canvases, classifier.preprocessing.crop, "center")[0]
-            yield sound, classifier.engine.features(crops, layers)
+    """Places in `images` (n,) and features (n, ...) by layer, batch by batch; damaged images go to `left_out`.
+
+    `indices` chooses images and their order; all of them without it.
+    """
+    for sound, canvases in canvas_blocks(
+        images, classifier.preprocessing, indices=indices, batch_size=batch_size, workers=workers, left_out=left_out
+    ):
+        crops = extract_views(canvases, classifier.preprocessing.crop, "center")[0]
+        yield sound, classifier.engine.features(crops, layers)
 
 
 def read_collection(path: str | Path) -> Collection:
@@ -166,7 +172,18 @@ def array_name(what: str, layer: str, layers: Sequence[str]) -> str:
     return what if layer == layers[0] else f"{what}.{layer}"
 
 
-def _check_some(found: Sequence[int], errors: Sequence[tuple[str, ImageError]]) -> None:
+def _watched(
+    blocks: Iterable[tuple[NDArray[np.int64], Features]],
+    errors: Sequence[tuple[str, ImageError]],
+    progress: Callable[[int], object] | None,
+) -> Iterator[tuple[NDArray[np.int64], Features]]:
+    """The blocks, of which there must be some."""
+    found = 0
+    for indices, features in blocks:
+        found += len(indices)
+        yield indices, features
+        if progress:
+            progress(len(indices))
     if found:
         return
     if len(errors) == 1:
@@ -174,14 +191,6 @@ def _check_some(found: Sequence[int], errors: Sequence[tuple[str, ImageError]]) 
     raise DataError(f"all of {len(errors)} images are damaged, the first is {errors[0][1]}" if errors else "no images")
 
 
-def _append_layers(npz: NpzWriter, what: str, features: Features) -> None:
+def _named(what: str, features: Features) -> Features:
     layers = list(features)
-    for layer in layers:
-        npz.append(array_name(what, layer, layers), features[layer])
-
-
-def _append_words(npz: NpzWriter, name: str, words: Sequence[str]) -> None:
-    """Words as fixed-width Unicode, as NumPy would store them, without all of them being an array at once."""
-    dtype = f"<U{max(map(len, words), default=1)}"
-    for start in range(0, max(1, len(words)), _WORDS_PER_BLOCK):
-        npz.append(name, np.array(words[start : start + _WORDS_PER_BLOCK], dtype))
+    return {array_name(what, layer, layers): rows for layer, rows in features.items()}

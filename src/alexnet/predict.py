@@ -108,16 +108,23 @@ class Classifier:
         Raises:
             InputError: `top` is below one.
         """
-        if top < 1:
-            raise InputError(f"top is {top}; it must be at least 1")
-        best = np.argsort(-probs, axis=1, kind="stable")[:, :top]
         return [
             [
                 Prediction(label=self.classes[index].name, index=index, probability=float(row[index]))
                 for index in order.tolist()
             ]
-            for row, order in zip(probs, best, strict=True)
+            for row, order in zip(probs, self.best(probs, top), strict=True)
         ]
+
+    def best(self, probs: NDArray[np.float32], top: int = 5) -> NDArray[np.int64]:
+        """(N, at most `top`): the most probable classes of each row of probabilities (N, K), best first.
+
+        Raises:
+            InputError: `top` is below one.
+        """
+        if top < 1:
+            raise InputError(f"top is {top}; it must be at least 1")
+        return np.argsort(-probs, axis=1, kind="stable")[:, :top]
 
     def features(self, images: ImageSource | Sequence[ImageSource], layer: str = "fc7") -> NDArray[np.float32]:
         """float32 (N, ...): a layer's output for the central view of one image (N = 1) or several, or of none.

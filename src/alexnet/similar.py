@@ -5,16 +5,18 @@ hidden layer.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from alexnet.data.collection import Collection, open_collection
+from alexnet.data.collection import Collection, JoinedSplits, open_collection
 from alexnet.errors import DataError, ImageError
 from alexnet.features import SUFFIX, LeftOut, feature_blocks, read_collection, read_features
+from alexnet.parts.job import MANIFEST
+from alexnet.parts.tables import feature_parts
 from alexnet.predict import Classifier, ImageSource
 
 Block = tuple[NDArray[np.int64], NDArray[np.float32]]  # places (n,) and features (n, ...)
@@ -32,10 +34,10 @@ class Neighbour:
 
 @dataclass(frozen=True, eq=False)
 class Among:
-    """Where to look: images, and the file of their features if that is written already."""
+    """Where to look: images, and if their features are written already the files of these in turn, with their sizes."""
 
     collection: Collection
-    stored: Path | None = None
+    stored: tuple[tuple[Path, int], ...] = ()
 
     def picture(self, near: Neighbour) -> Image | None:
         """What `near` looks like; None where its path leads to no image any more, or never did."""
@@ -46,16 +48,21 @@ class Among:
 
 
 def open_among(where: str, split: str | None = None) -> Among:
-    """A file that `alexnet features` has written (.npz), DATA, or a folder of loose images.
+    """What `alexnet features` has written (.npz, or a folder of such parts), DATA, or a folder of loose images.
 
     Raises:
         DataError: nothing there that can be used, or a split of stored features.
     """
-    if Path(where).suffix == SUFFIX:
-        if split:
-            raise DataError(f"{where} holds features of all that it was made of; leave --split out, or name DATA")
-        return Among(read_collection(where), Path(where))
-    return Among(open_collection([where], split))
+    path = Path(where)
+    is_cut = (path / MANIFEST).is_file()
+    if not is_cut and path.suffix != SUFFIX:
+        return Among(open_collection([where], split))
+    if split:
+        raise DataError(f"{where} holds features of all that it was made of; leave --split out, or name DATA")
+    collections = {part: read_collection(part) for part in (feature_parts(path) if is_cut else (path,))}
+    images = JoinedSplits([each.images for each in collections.values()])
+    sizes = tuple((part, len(each.images)) for part, each in collections.items())
+    return Among(replace(next(iter(collections.values())), images=images), sizes)
 
 
 def find_similar(
@@ -82,7 +89,9 @@ def find_similar(
     """
     query = classifier.features(image, layer)[0]
     if among.stored:
-        blocks = _numbered(read_features(among.stored, classifier, layer, len(among.collection.images)))
+        blocks = _numbered(
+            block for part, num_images in among.stored for block in read_features(part, classifier, layer, num_images)
+        )
     else:
         images = among.collection.images
         computed = feature_blocks(

@@ -158,3 +158,20 @@ def test_what_a_picture_needs_is_asked_for_before_the_work(
     finished = run("similar", photo, *arguments)
     assert finished.status == 2
     assert "matplotlib is needed for this" in finished.error
+
+
+def test_parts_of_features_are_used_as_the_one_file_is(run, photo: Path, photos: Path, weights_file: Path) -> None:
+    """With a part of damaged images alone among them; and not before all of them are there."""
+    for name in ("a.png", "b.png"):
+        (photos / "train" / "blue" / name).write_text("words")
+    common = ("--weights", weights_file, "--layer", "fc3")
+    file, parts = photos.parent / "f.npz", photos.parent / "parts"
+    run("features", photos, *common, "--out", file)
+    run("features", photos, *common, "--out", parts, "--images-per-part", "2")
+    one, cut = (run("similar", photo, "--among", among, *common, "--json").json for among in (file, parts))
+    assert [near["path"] for near in one["similar"]] == [near["path"] for near in cut["similar"]]
+    (parts / "part-00003-of-00013.npz").unlink()
+    assert "not all of its parts yet" in run("similar", photo, "--among", parts, *common).error
+    predicted = photos.parent / "predicted"
+    run("predict", photos, "--weights", weights_file, "--out", predicted)
+    assert "holds predictions as npz" in run("similar", photo, "--among", predicted, *common).error

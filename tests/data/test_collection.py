@@ -97,3 +97,18 @@ def test_links_among_loose_folders_add_no_images(photos: Path) -> None:
 def test_labels_are_integers_of_64_bits(photos: Path) -> None:
     for where in (photos, photos / "val/b"):
         assert open_collection([str(where)]).images.labels.dtype == np.int64
+
+
+def test_a_digest_knows_paths_labels_classes_and_what_is_in_shards(photos: Path, tmp_path: Path) -> None:
+    from alexnet.data.shards import write_shard
+
+    def shard(content: bytes, label: int = 0) -> str:
+        write_shard(tmp_path / "train-0.tar", [("a", content, "png", label), ("b", content, "png", 1)])
+        return open_collection([str(tmp_path / "train-0.tar")]).digest()
+
+    first = shard(b"1")
+    assert first == shard(b"1")
+    assert len({first, shard(b"2"), shard(b"1", label=1)}) == 3
+    files = [str(path) for path in sorted(photos.rglob("*.png"))]
+    assert open_collection(files).digest() == open_collection(files).digest()
+    assert open_collection(files).digest() != open_collection(files[:-1]).digest()

@@ -53,13 +53,18 @@ def errors_json(errors: Sequence[tuple[str, ImageError]]) -> list[dict[str, str]
     return [{"path": path, "error": str(error)} for path, error in errors]
 
 
+def say_errors(errors: Sequence[tuple[str, ImageError]]) -> None:
+    """One line on stderr for each image that could not be read."""
+    for _, error in errors:
+        say(f"alexnet: error: {describe_failure(error)[0]}")
+
+
 def report_errors(errors: Sequence[tuple[str, ImageError]]) -> None:
-    """One line on stderr for each image that could not be read, and the exit status that says so.
+    """The same, and the exit status that says so.
 
     Raises:
         typer.Exit: there were some.
     """
-    for _, error in errors:
-        say(f"alexnet: error: {describe_failure(error)[0]}")
+    say_errors(errors)
     if errors:
         raise typer.Exit(BAD_INPUT)

@@ -15,7 +15,7 @@ EXAMPLE = "photo.jpg --among my-photos"
 
 def similar(
     image: Annotated[str, typer.Argument(help="An image file, or - for one on stdin.", metavar="IMAGE")],
-    among: Annotated[str, typer.Option(help="DATA, a folder of images, or a file that `features` wrote.")],
+    among: Annotated[str, typer.Option(help="DATA, a folder of images, or what `features` wrote.")],
     weights: Weights = DEFAULT_WEIGHTS,
     layer: Annotated[str, typer.Option(help="The row whose outputs are compared.")] = "fc7",
     top: Annotated[int, typer.Option(min=1, help="Images to show.")] = 6,

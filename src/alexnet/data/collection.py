@@ -1,7 +1,8 @@
 """Images from anywhere, one after the other: those of a data set, or loose files. For work that learns no classes."""
 
+import hashlib
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from alexnet.data.datasets import is_shard, open_data
+from alexnet.data.datasets import is_packed, is_shard, open_data
 from alexnet.data.folder import FolderSplit
 from alexnet.data.images import open_image
+from alexnet.data.shards import ShardSplit
 from alexnet.data.splits import ClassInfo, DataSet, Split
 from alexnet.data.trees import FolderTree, is_image_name
 from alexnet.errors import DataError
@@ -30,6 +32,19 @@ class Collection:
     images: Split
     classes: tuple[ClassInfo, ...] = ()
     root: Path | None = None
+
+    def digest(self) -> str:
+        """A name for the images, 32 hexadecimal digits: of their paths, labels and classes, and of what is in shards.
+
+        Other content under the same paths is noticed in shards only.
+        """
+        splits = self.images.splits if isinstance(self.images, JoinedSplits) else [self.images]
+        digest = hashlib.sha256(_to_bytes(info.name for info in self.classes))
+        for split in splits:
+            digest.update(_to_bytes(split.paths))
+            digest.update(split.labels.tobytes())
+            digest.update(_to_bytes(split.digests if isinstance(split, ShardSplit) else ()))
+        return digest.hexdigest()[:32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +70,7 @@ class JoinedSplits:
     def __init__(self, splits: Sequence[Split]) -> None:
         self.paths = tuple(chain.from_iterable(split.paths for split in splits))
         self.labels: NDArray[np.int64] = np.concatenate([split.labels for split in splits])
-        self._splits = splits
+        self.splits = splits
         self._starts = [0, *accumulate(len(split) for split in splits)]
 
     def __len__(self) -> int:
@@ -64,7 +79,7 @@ class JoinedSplits:
     def image(self, index: int) -> Image.Image:
         """The picture in mode RGB. Raises `ImageError` as its split does."""
         which = bisect_right(self._starts, index) - 1
-        return self._splits[which].image(index - self._starts[which])
+        return self.splits[which].image(index - self._starts[which])
 
 
 def open_collection(
@@ -83,6 +98,11 @@ def open_collection(
         return collect(open_data(where[0]), split)
     if split:
         raise DataError(f"loose images have no {split} split; leave --split out, or name one data set")
+    return loose_images(where, contents)
+
+
+def loose_images(where: Sequence[str], contents: Mapping[str, bytes]) -> Collection:
+    """Image files, and those in folders, whatever data set these may be; see `open_collection`."""
     paths = [path for name in where for path in ([name] if name in contents else image_files(name))]
     return Collection(LooseImages(paths, np.full(len(paths), NO_LABEL, np.int64), contents), root=Path())
 
@@ -107,9 +127,19 @@ def image_files(where: str | Path) -> list[str]:
     return [str(root.joinpath(*parts)) for parts in found] or [str(where)]
 
 
+def is_packed_data(where: str) -> bool:
+    """Whether it is DATA whose images are no files of their own."""
+    path = Path(where)
+    return _is_data(path) and (not path.is_dir() or is_packed(path))
+
+
 def _is_data(path: Path) -> bool:
     if path.is_dir():
         return not FolderTree(path).has_own_images()
     if is_image_name(path.name):
         return False
     return is_shard(path) or not path.exists()  # a name, or nothing: `open_data` says which
+
+
+def _to_bytes(words: Iterable[str]) -> bytes:
+    return "\n".join(words).encode("utf-8", "surrogatepass") + b"\0"

@@ -210,6 +210,39 @@ def eval_batches(
         yield images, split.labels[sound], sound
 
 
+def canvas_blocks(
+    split: Split,
+    preprocessing: Preprocessing,
+    *,
+    indices: NDArray[np.int64] | None = None,
+    batch_size: int,
+    workers: int = 2,
+    left_out: Callable[[str, ImageError], object],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Places (n,) and canvases (n, 3, H, W) as `eval_batches` gives them, of batches that have any.
+
+    `left_out` takes path and error of every image that cannot be read.
+    """
+    chosen = np.arange(len(split)) if indices is None else indices
+    damaged = list[ImageError]()
+    batches = eval_batches(
+        split,
+        batch_size=batch_size,
+        preprocessing=preprocessing,
+        workers=workers,
+        indices=chosen,
+        on_damaged=damaged.append,
+    )
+    for number, (canvases, _, sound) in enumerate(batches):
+        batch = chosen[number * batch_size : (number + 1) * batch_size]
+        missing = batch[~np.isin(batch, sound)]
+        for place, error in zip(missing.tolist(), damaged, strict=True):
+            left_out(split.paths[place], error)
+        damaged.clear()
+        if len(sound):
+            yield sound, canvases
+
+
 def _canvases(
     split: Split, preprocessing: Preprocessing, indices: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], list[ImageError]]:

@@ -98,6 +98,11 @@ class ShardSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def digests(self) -> list[str]:
+        """Names for the content of the shards, in their order."""
+        return [shard.digest for shard in self._shards]
+
     def encoded(self, index: int) -> bytes:
         """The file of one image as it was packed."""
         shard, within = _locate(self._shards, self._starts, index)

@@ -1,5 +1,6 @@
 """PyTorch as an engine: on the accelerator where there is one, else on the CPU."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -75,7 +76,10 @@ def one_thread() -> Iterator[None]:
 def _device(name: str) -> torch.device:
     if name == "auto":
         found = torch.accelerator.current_accelerator(check_available=True)
-        return found or torch.device("cpu")
+        if found is None:
+            return torch.device("cpu")
+        local = int(os.environ.get("LOCAL_RANK", "0"))  # of the processes that torchrun has started on this machine
+        return torch.device(found.type, local % torch.accelerator.device_count())
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:  # AssertionError: a torch built without CUDA

@@ -17,11 +17,10 @@ from uuid import uuid4
 import numpy as np
 import torch
 import torch.distributed as dist
-from numpy.typing import NDArray
 
 from alexnet import __version__
 from alexnet.errors import AlexNetError, DivergedError, InputError, RunError, ToldElsewhereError
-from alexnet.evaluate import Sums
+from alexnet.evaluate import Measure, Sums
 from alexnet.spans import spans
 from alexnet.train.share import Share
 from alexnet.train.stop import Stopped, StopRequest
@@ -140,10 +139,13 @@ class Ranks:
             if self.is_first:
                 (folder / token).unlink(missing_ok=True)
 
-    def divide(self, count: int, measure: Callable[[NDArray[np.int64]], Sums]) -> Sums:
-        """What `measure` gives of the numbers below `count`, of which each process measures some: see `evaluate`."""
-        own = spans(count, self.count)[self.rank]
-        found = self.together(lambda: measure(np.arange(own.start, own.stop)))
+    def divide(self, count: int, batch_size: int, measure: Measure) -> Sums:
+        """What `measure` gives of the numbers below `count`, of which each process measures some: see `evaluate`.
+
+        Each has whole batches, which are those of one process alone.
+        """
+        own = spans(-(-count // batch_size), self.count)[self.rank]
+        found = self.together(lambda: measure(np.arange(own.start * batch_size, min(own.stop * batch_size, count))))
         if self.count == 1:
             return found
         total = torch.tensor(found, dtype=torch.float64)
