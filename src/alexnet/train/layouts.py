@@ -14,7 +14,6 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
 
 from alexnet.arch.cut import at_first_fc
 from alexnet.arch.smaller import smaller
@@ -231,8 +230,7 @@ def lay_out(parallel: Parallel, net: Net, sides: Iterable[int], ranks: Ranks, de
         case "towers":
             raise InputError(f"--parallel towers takes two processes, or one, not {ranks.count}")
         case "one-weird-trick" if ranks.group:
-            mesh = init_device_mesh(device.type, (ranks.count,), mesh_dim_names=("parts",))
-            return OneWeirdTrick(net, device, others, group=mesh.get_group())
+            return OneWeirdTrick(net, device, others, group=ranks.group)
         case _:
             raise InputError(
                 "--parallel one-weird-trick takes several processes: torchrun --nproc-per-node 2 -m alexnet train ..."
