@@ -3,8 +3,8 @@
 every: steps from one record, and checkpoint, to the next. kill, interrupt: [rank, step], which process is killed, or
 asked to stop, before that step; the first time alone where torchrun begins again. mark: [path, step], a file that the
 first process makes before that step. slow: [rank, seconds], how long which one takes for each batch. pause: seconds
-before each step. stepping: seconds that a process may be behind. full: [rank, step] of a disk that is full from then on.
-version: [rank, version of alexnet].
+before each step. stepping: seconds that a process may be behind. full: [rank, step] of a disk that is full from then
+on. version: [rank, version of alexnet].
 """
 
 import errno

@@ -1,6 +1,6 @@
 """What the processes of tests/train/test_layouts.py do: ten steps in a layout, and beside them the same in one net.
 
-`python -m tests.train.side_by_side FOLDER NAME...`, in each process; the first writes what it finds to FOLDER/NAME.json.
+`python -m tests.train.side_by_side FOLDER NAME...`, in each process; the first writes to FOLDER/NAME.json.
 All in double, but for the loss, so that differences are those of the order of sums.
 """
 
