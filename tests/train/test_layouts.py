@@ -1,6 +1,8 @@
 """A net over devices and processes computes what it does in one: logits, gradients, steps, and what is saved."""
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,11 @@ from tests.train.side_by_side import COMPARISONS, CPU, STEPS, Comparison, batch_
 
 from alexnet.arch import find
 from alexnet.errors import InputError, SpecError
-from alexnet.nn import build
-from alexnet.train.layouts import Towers, WholeNet, lay_out
+from alexnet.nn import InputLayer, build
+from alexnet.preprocess import Preprocessing
+from alexnet.recipes import find_recipe
+from alexnet.train.layouts import OneWeirdTrick, Towers, WholeNet, lay_out
+from alexnet.train.loop import Trainer
 from alexnet.train.ranks import Ranks
 
 EXACT = 1e-12  # rounding of double
@@ -107,6 +112,24 @@ def test_so_many_processes_as_a_way_cannot_use_are_refused(parallel: str, count:
     with pytest.raises(InputError) as refused:
         lay_out(parallel, build(find("digits"), seed=0), [], Ranks(0, count, 0, group), CPU)  # type: ignore[arg-type]
     assert words in str(refused.value)
+
+
+def test_one_weird_trick_takes_a_batch_in_one_pass() -> None:
+    layout = trainer_of(Comparison("digits", "data"), "data", Ranks()).layout
+    layout.takes_passes = False  # as that one says
+    assert not OneWeirdTrick.takes_passes
+    for images_per_pass in (None, 9, 8):
+        with pytest.raises(InputError, match="in one pass") if images_per_pass == 8 else nullcontext():
+            Trainer(
+                layout,
+                replace(find_recipe("digits"), batch_size=9),
+                InputLayer(Preprocessing(resize=16, crop=16)),
+                device=CPU,
+                dtype=torch.float32,
+                seed=0,
+                total_steps=1,
+                images_per_pass=images_per_pass,
+            )
 
 
 def test_a_net_that_towers_cannot_have_is_refused_by_its_row() -> None:

@@ -20,7 +20,7 @@ VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADD
 # A process that dies breaks its connections at once; of a cut network nobody hears, but from these clocks. All ours.
 # To find each other; torchrun starts all of them at once.
 JOINING = timedelta(minutes=3)
-# From one message of a step to the next: the slowest process may be behind the fastest by so much.
+# For each step, checkpoint and measurement: the slowest process may be behind the fastest by so much.
 STEPPING = timedelta(minutes=10)
 # For what one does while the others wait, such as the mean of all training images.
 WAITING = timedelta(hours=6)
@@ -61,8 +61,8 @@ def joined(device: torch.device) -> Iterator[Ranks]:
             "torchrun's --master-port, and start every process"
         ) from None
     try:
-        steps, control = (dist.new_group(backend="gloo", timeout=limit) for limit in (STEPPING, WAITING))
-        ranks = Ranks(rank, count, local, dist.new_group(timeout=STEPPING), steps, control)
+        control, patient = (dist.new_group(backend="gloo", timeout=limit) for limit in (STEPPING, WAITING))
+        ranks = Ranks(rank, count, local, dist.new_group(timeout=STEPPING), control, patient)
         ranks.check_same({"version of alexnet": __version__, "version of torch": torch.__version__})
         yield ranks
     except (InputError, DivergedError) as error:  # all find it out alike

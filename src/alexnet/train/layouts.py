@@ -45,11 +45,13 @@ class Layout:
     """A net on its devices. `module` has its parameters, which names of rows end the names of (`conv1.weight`).
 
     `nets`: what gives logits, by the side of the images; all around the same parameters.
-    `divides_images`: whether each process has its share of a step's images, or all of them. `may_compile`: whether a
-    step is the same work every time, with nobody to wait for.
+    `divides_images`: whether each process has its share of a step's images, or all of them. `takes_passes`: whether a
+    step may see its images in several passes. `may_compile`: whether a step is the same work every time, with nobody to
+    wait for.
     """
 
     divides_images = False
+    takes_passes = True
     may_compile = False
 
     def __init__(self, module: Net | TowerNet | _InTwo, nets: Mapping[int, nn.Module]) -> None:
@@ -153,7 +155,7 @@ class Towers(Layout):
 class OneWeirdTrick(Layout):
     """Convolutions whole in every process, for its own images; fc rows in parts, for the images of all."""
 
-    divides_images = True
+    divides_images, takes_passes = True, False
 
     def __init__(self, net: Net, device: torch.device, sides: Sequence[int] = (), *, group: dist.ProcessGroup) -> None:
         self._exchange = BetweenProcesses(group, device)
@@ -179,14 +181,6 @@ class OneWeirdTrick(Layout):
     def labels(self, labels: Tensor, share: Share) -> Tensor:
         """Of the images of all processes."""
         return self._exchange.gather_alike([labels[:, None]], share.spans, 0)[:, 0]
-
-    def more_to_come(self) -> AbstractContextManager[Any]:
-        """Not here.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError("--parallel one-weird-trick takes a batch in one pass; leave --images-per-pass out")
 
     def sums(self, values: Tensors) -> dict[str, Tensor]:
         """Those of the trunk, and of all parts of the head."""

@@ -150,7 +150,9 @@ def make_plan(
     layout = lay_out(parallel, net, crops_by_epoch(recipe, spec.input[1]), ranks, where)
     damaged = DamagedImages(len(dataset.split("train")), observer.say)
     damaged_anywhere = DamagedAnywhere(ranks, damaged)
-    beginning = beginning or ranks.first(lambda: begin_with(spec, recipe, dataset, parent, observer, workers, damaged))
+    beginning = beginning or ranks.first(
+        lambda: begin_with(spec, recipe, dataset, parent, observer, workers, damaged), patiently=True
+    )
     part = (ranks.rank, ranks.count) if layout.divides_images else (0, 1)
     loader = _loader(recipe, beginning, dataset, seed, workers, damaged_anywhere, part)
     limit = options.limit_train_batches or loader.steps_per_epoch

@@ -39,8 +39,8 @@ T = TypeVar("T")
 class Ranks:
     """This process, number `rank` of `count`; the first writes and speaks. `local`: its number on its machine.
 
-    `group`: the processes, to exchange tensors of the run's device; `steps`: the same, for what they say of each step;
-    `control`: for all other numbers and words.
+    `group`: the processes, to exchange tensors of the run's device; `control`: the same, for plain numbers and words;
+    `patient`: for those that may be waited for.
     """
 
     def __init__(
@@ -49,11 +49,11 @@ class Ranks:
         count: int = 1,
         local: int = 0,
         group: dist.ProcessGroup | None = None,
-        steps: dist.ProcessGroup | None = None,
         control: dist.ProcessGroup | None = None,
+        patient: dist.ProcessGroup | None = None,
     ) -> None:
         self.rank, self.count, self.local = rank, count, local
-        self.group, self._steps, self._control = group, steps, control
+        self.group, self._control, self._patient = group, control, patient
         self._agreed: Exception | None = None  # what all are raising
 
     @property
@@ -71,8 +71,8 @@ class Ranks:
         """Whether this is the process that writes and speaks."""
         return self.rank == 0
 
-    def together(self, work: Callable[[], T]) -> T:
-        """What `work` gives here, once all have done theirs.
+    def together(self, work: Callable[[], T], *, patiently: bool = False) -> T:
+        """What `work` gives here, once all have done theirs; `patiently`: which may take one of them hours.
 
         Raises:
             Exception: what it raises, here or elsewhere; then the rank is named.
@@ -87,17 +87,17 @@ class Ranks:
             if failure is self._agreed:  # of a block within this one: all are raising it
                 raise
             error = failure
-        if any(failed for (failed,) in self._numbers([error is not None], self._control)):
+        if any(failed for (failed,) in self._numbers([error is not None], patiently=patiently)):
             self._raise_said(error)
         return found  # type: ignore[return-value]
 
-    def first(self, work: Callable[[], T]) -> T:
+    def first(self, work: Callable[[], T], *, patiently: bool = False) -> T:
         """What `work` gives in the first process, in all of them; it may be any small thing.
 
         Raises:
             Exception: what it raises; see `together`.
         """
-        found = self.together(lambda: work() if self.is_first else None)
+        found = self.together(lambda: work() if self.is_first else None, patiently=patiently)
         if self.count == 1:
             return found  # type: ignore[return-value]
         box = [found]
@@ -171,9 +171,7 @@ class Ranks:
             except Exception as failure:
                 error = failure
             images = _FAILED if error else _ENDED if batch is None else len(batch.labels)
-            sizes, signals, left_out = zip(
-                *self._numbers([images, stop.signal or 0, len(damaged)], self._steps), strict=True
-            )
+            sizes, signals, left_out = zip(*self._numbers([images, stop.signal or 0, len(damaged)]), strict=True)
             if _FAILED in sizes:
                 self._raise_said(error)
             if any(left_out):
@@ -190,10 +188,10 @@ class Ranks:
                 )
             yield batch, Share(sizes, self.rank) if divides_images else Share((images,))
 
-    def _numbers(self, values: list[int], group: dist.ProcessGroup | None) -> list[list[int]]:
+    def _numbers(self, values: list[int], *, patiently: bool = False) -> list[list[int]]:
         ours = torch.tensor(values, dtype=torch.int64)
         theirs = [torch.empty_like(ours) for _ in range(self.count)]
-        dist.all_gather(theirs, ours, group)
+        dist.all_gather(theirs, ours, self._patient if patiently else self._control)
         return [each.tolist() for each in theirs]
 
     def _gather(self, thing: T) -> list[T]:
