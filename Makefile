@@ -15,7 +15,7 @@ TORCH_FREE_TESTS := tests/arch tests/data tests/interop tests/test_atomic.py tes
 	progress.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-torch-free test-slow test-gpu fuzz check docs docs-pictures claims-page bench bench-gpu constraints clean
+.PHONY: help setup demo test test-torch-free test-slow test-gpu test-distributed fuzz check docs docs-pictures claims-page bench bench-gpu constraints clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1	/p' $(MAKEFILE_LIST) | expand -t 24
@@ -49,10 +49,13 @@ test-torch-free:  ## what needs no torch, on another Python: make test-torch-fre
 	build/venv/bin/python -m pytest $(TORCH_FREE_TESTS)
 
 test-slow: $(STAMP)  ## those that take minutes
-	$(BIN)/pytest -m 'slow and not gpu and not network'
+	$(BIN)/pytest -m 'slow and not gpu and not network and not distributed'
 
 test-gpu: $(STAMP)  ## those that need a CUDA device
 	$(BIN)/pytest -m 'gpu and not network'
+
+test-distributed: $(STAMP)  ## four processes, kills, two hosts as network namespaces
+	$(BIN)/pytest -m distributed
 
 fuzz: $(STAMP)  ## change good files of every format at random, 23,400 times: three minutes on two cores
 	$(BIN)/python -m tests.fuzz

@@ -25,9 +25,10 @@ from alexnet.nn import InputLayer, build
 from alexnet.preprocess import Preprocessing
 from alexnet.recipes import KRIZHEVSKY_145
 from alexnet.spans import spans
+from alexnet.train.joining import joined
 from alexnet.train.layouts import lay_out
 from alexnet.train.loop import Trainer
-from alexnet.train.ranks import Ranks, joined
+from alexnet.train.ranks import Ranks
 from alexnet.train.share import Share
 
 CPU, CLASSES, STEPS, BATCH_SIZE = torch.device("cpu"), 11, 10, 9

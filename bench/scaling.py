@@ -42,9 +42,10 @@ from alexnet.memory import keep_memory
 from alexnet.nn import InputLayer, build
 from alexnet.preprocess import Preprocessing
 from alexnet.recipes import KRIZHEVSKY_145
+from alexnet.train.joining import joined
 from alexnet.train.layouts import lay_out
 from alexnet.train.loop import Trainer
-from alexnet.train.ranks import Ranks, joined
+from alexnet.train.ranks import Ranks
 from alexnet.train.share import Share
 from ours import MEAN, NET, random_batch
 from record import record

@@ -59,3 +59,14 @@ def test_a_container_may_use_what_its_groups_grant(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     monkeypatch.setattr(os, "process_cpu_count", lambda: 64, raising=False)
     assert usable_cores() == expected
+
+
+@pytest.mark.parametrize(("processes", "expected"), [("1", 8), ("2", 4), ("3", 2), ("16", 1)])
+def test_processes_of_one_machine_share_its_cores(
+    monkeypatch: pytest.MonkeyPatch, processes: str, expected: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 8, raising=False)
+    monkeypatch.setattr(cores, "_OWN_GROUP", Path("nowhere"))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert usable_cores() == expected

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from alexnet.data.splits import ArraySplit, ClassInfo, unnamed_classes
 from alexnet.errors import DataError, WeightsError
-from alexnet.evaluate import evaluate
+from alexnet.evaluate import Sums, evaluate
 from alexnet.metrics import nll, topk_error
 from alexnet.predict import Classifier, load
 from alexnet.preprocess import Preprocessing, resize_image
@@ -103,3 +104,18 @@ def test_a_split_without_images_is_refused(classifier: Classifier) -> None:
     empty = ArraySplit(np.zeros((0, 4, 4, 3), np.uint8), np.zeros(0, np.int64), [])
     with pytest.raises(DataError, match="no images"):
         evaluate([classifier], empty, unnamed_classes(6))
+
+
+def test_images_may_be_measured_in_parts(classifier: Classifier, split: ArraySplit) -> None:
+    asked = []
+
+    def divide(count: int, _: int, measure: Callable[[np.ndarray], Sums]) -> Sums:
+        asked.append(count)
+        parts = [measure(indices) for indices in (np.arange(4), np.arange(4, count), np.arange(0))]
+        return Sums(*np.sum(parts, axis=0))
+
+    whole = evaluate([classifier], split, classifier.classes)
+    parts = evaluate([classifier], split, classifier.classes, divide=divide)
+    assert asked == [NUM_IMAGES]
+    assert (parts.images, parts.top1_error, parts.top5_error) == (NUM_IMAGES, whole.top1_error, whole.top5_error)
+    assert parts.loss == pytest.approx(whole.loss)

@@ -28,6 +28,7 @@ WHOLE_HOUSE = {
     "test_names",
     "test_peers",
     "test_public_names",
+    "test_shared_runs",
     "test_views",
     "test_examples",
     "test_hubconf",

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "alexnet"
 # A room imports what stands before it, line by line and from left to right; nothing else of this package.
 # `alexnet` is the public face, for rooms that use the package as its users do.
 LEVELS = (
-    "errors defaults atomic cores lock memory spans arch recipes",
+    "errors defaults spans atomic cores lock memory arch recipes",
     "data metrics interop describe nn",
     "weights",
     "export engines",
@@ -28,7 +28,7 @@ ORDER = " ".join(LEVELS).split()
 ONE_ROOM = {"preprocess": "data"}  # the part of data that travels with weights: a file beside its folder
 EXEMPT = {"__init__", "__main__"}  # the face loads its names when they are used; the other starts cli
 
-TORCH_FREE = {"errors", "defaults", "atomic", "cores", "lock", "memory", "spans", "arch", "recipes"}
+TORCH_FREE = {"errors", "defaults", "spans", "atomic", "cores", "lock", "memory", "arch", "recipes"}
 TORCH_FREE |= {"data", "metrics", "interop", "describe", "weights", "export"}
 TORCH = {"torch", "torchvision", "torchaudio", "safetensors.torch", "onnx2torch", "timm"}
 BANNED = {

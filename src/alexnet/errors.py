@@ -13,6 +13,7 @@ AlexNetError                 one line for people, and the exit status of the com
 ├── RunError                 exit 1: a run failed after it began (out of memory, disk full)
 │   └── DivergedError        training came to losses or weights that are no numbers
 └── ToldElsewhereError       of another process of the same run, whose first says it
+    └── DataToldElsewhereError   the same of a DataError, and one itself
 """
 
 from collections.abc import Iterable
@@ -95,3 +96,7 @@ class ToldElsewhereError(AlexNetError):
     def __init__(self, line: str, exit_status: int) -> None:
         super().__init__(line)
         self.exit_status = exit_status
+
+
+class DataToldElsewhereError(ToldElsewhereError, DataError):
+    """The same where data ended it: what was done so far can be saved by all together."""

@@ -203,3 +203,43 @@ def test_an_epoch_may_have_smaller_images_of_the_same_draws(split):
     assert np.abs(halves - small.images).mean() < 12
     for epoch in (1, 2):  # those beyond the list are of the crop's own size
         assert_same_batches(growing.epoch(epoch), TrainLoader(split, options).epoch(epoch))
+
+
+@pytest.mark.parametrize("crops", ["chunk", "image"])
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_parts_laid_together_are_the_batch_of_all(split, crops, count):
+    """Also those of a last batch with fewer images than parts, and chunks of crops that lie in two parts."""
+    options = dataclasses.replace(OPTIONS, crops=crops)
+    whole = list(TrainLoader(split, options, PCA).epoch(2))
+    parts = [
+        list(TrainLoader(split, dataclasses.replace(options, part=(which, count)), PCA).epoch(2))
+        for which in range(count)
+    ]
+    assert len(whole[-1].labels) == 6
+    for step, batch in enumerate(whole):
+        for field in dataclasses.fields(batch):
+            laid = np.concatenate([getattr(part[step], field.name) for part in parts])
+            np.testing.assert_array_equal(laid, getattr(batch, field.name))
+    sizes = [len(part[-1].labels) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_damaged_image_is_missing_in_one_part_alone(split):
+    left_out = []
+    parts = [
+        list(TrainLoader(Damaged(split), dataclasses.replace(OPTIONS, part=(which, 2)), PCA, left_out.append).epoch(0))
+        for which in range(2)
+    ]
+    whole = list(TrainLoader(Damaged(split), OPTIONS, PCA, lambda _: None).epoch(0))
+    assert [str(error) for error in left_out] == ["3.png: damaged"]
+    for step, batch in enumerate(whole):
+        np.testing.assert_array_equal(np.concatenate([part[step].indices for part in parts]), batch.indices)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "part", "expected"),
+    [(16, (0, 1), 6), (16, (1, 2), 6), (1 << 20, (0, 1), 1), (1 << 20, (0, 1 << 10), 3)],
+)
+def test_few_large_batches_are_made_ahead(batch_size, part, expected):
+    """Of 2 GiB at most."""
+    assert dataclasses.replace(OPTIONS, batch_size=batch_size, part=part, keep_bytes=1 << 22).ahead == expected

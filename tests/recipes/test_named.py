@@ -12,6 +12,7 @@ from alexnet.recipes import (
     RECIPES,
     DExp,
     Plateau,
+    Poly,
     Rates,
     Recipe,
     Steps,
@@ -139,3 +140,12 @@ def test_the_cifar_recipes_decay_as_their_parameter_files_say() -> None:
     assert RECIPES["cifar-80sec"].row_decay == {"fc64": 0.03, "fc10": 0.03}
     assert CIFAR_18PCT.epochs * CIFAR_18PCT.rates.weights.drops[0][0] == pytest.approx(120)
     assert CIFAR_18PCT.epochs * CIFAR_18PCT.rates.weights.drops[1][0] == pytest.approx(130)
+
+
+def test_large_batches_take_the_rates_that_they_were_published_with() -> None:
+    """B. Ginsburg's Caffe files: rate 32, trust 0.001, five epochs of 39 steps to warm up, poly(2), 100 epochs."""
+    recipe = RECIPES["lars"]
+    assert (recipe.batch_size, recipe.epochs, recipe.update, recipe.trust) == (32_768, 100, "lars", 0.001)
+    assert recipe.rates.weights == Poly(32.0, power=2.0)
+    assert -(-1_281_167 // recipe.batch_size) * 5 == pytest.approx(recipe.warmup_steps, abs=5)
+    assert recipe.with_lr(8.0).rates == Rates(Poly(8.0), Poly(16.0))

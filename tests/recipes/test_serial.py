@@ -11,9 +11,9 @@ from alexnet.recipes import (
     Exp,
     FilterLimits,
     Momenta,
+    Poly,
     Rates,
     Recipe,
-    Steps,
     find_recipe,
     pruning,
     recipe_from_json,
@@ -31,7 +31,7 @@ def every_recipe() -> dict[str, Recipe]:
                 continue
     found["pruned"] = pruning(RECIPES["digits"], 1000)
     found["shared"] = sharing_values(RECIPES["caffe"])
-    rates = Rates(Exp(0.1, 10.0, 0.5), Steps(0.2))
+    rates = Rates(Exp(0.1, 10.0, 0.5), Poly(0.2, 3.0))
     found["rows"] = Recipe(
         name="rows",
         source="test",

@@ -15,12 +15,14 @@ from alexnet.data.datasets import open_data
 from alexnet.data.loader import Batch, TrainLoader
 from alexnet.data.splits import DataSet
 from alexnet.errors import RunError
+from alexnet.nn.drawing import Drawing
 from alexnet.preprocess import Preprocessing, canvas_size, normalize
 from alexnet.train import loop
 from alexnet.train.checkpoint import Progress
 from alexnet.train.loop import Meter, Trainer, train_epoch
 from alexnet.train.options import RunOptions
 from alexnet.train.plan import make_plan
+from alexnet.train.sgd import Sgd2012
 from alexnet.train.share import Share
 
 Start = Callable[..., tuple[Trainer, TrainLoader]]
@@ -324,3 +326,37 @@ def test_smaller_images_train_the_same_parameters(start: Start) -> None:
     assert not any(np.array_equal(before[name], after_one[name]) for name in before)
     trainer.step(full, 1)
     assert not any(np.array_equal(after_one[name], tensor) for name, tensor in trainer.tensors().items())
+
+
+@pytest.mark.parametrize("recipe", ["digits", "krizhevsky-145", "one-weird-trick", "lars"])
+@pytest.mark.parametrize("images_per_pass", [1, 5, 16, 100])
+def test_a_step_in_several_passes_is_the_step_of_all_at_once(start: Start, recipe: str, images_per_pass: int) -> None:
+    """Dropout and colour noise included; in double, but for the loss."""
+    trainer, loader = start(recipe=recipe, batch_size=16, lr=0.1)
+    trainer.net.double()
+    trainer.optimizer = Sgd2012(trainer.net, trainer.recipe)
+    forward = trainer.inputs.forward
+    trainer.inputs.forward = lambda *given, **more: forward(*given, **more).double()  # type: ignore[method-assign]
+    twin = copy.deepcopy(trainer)
+    twin.images_per_pass = images_per_pass
+    for step, batch in enumerate(islice(loader.epoch(0), 3)):
+        loss, wrong = trainer.step(batch, step)
+        ours, our_wrong = twin.step(batch, step)
+        assert float(ours) == pytest.approx(float(loss), rel=1e-6)
+        assert int(wrong) == int(our_wrong)
+    for name, tensor in trainer.weights().items():
+        torch.testing.assert_close(twin.weights()[name], tensor, rtol=1e-5, atol=1e-6 * float(tensor.abs().max()))
+
+
+def test_dropout_of_the_passes_of_a_step_differs(start: Start) -> None:
+    """It is that of the whole batch: the same picture twice is dropped otherwise in each of two passes."""
+    trainer, loader = start(batch_size=16)
+    batch = next(loader.epoch(0))
+    twice = Batch(batch.images[[0, 0]], batch.labels[[0, 0]], None, batch.indices[[0, 0]])
+    seen = []
+    drop = next(module for module in trainer.net.modules() if isinstance(module, Drawing))
+    drop.register_forward_hook(lambda module, given, output: seen.append(output.detach() / given[0].detach()))
+    trainer.images_per_pass = 1
+    trainer.step(twice, 0)
+    assert len(seen) == 2
+    assert not torch.equal(seen[0].nan_to_num(), seen[1].nan_to_num())

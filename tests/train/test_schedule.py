@@ -3,8 +3,8 @@ from itertools import pairwise
 
 import pytest
 
-from alexnet.recipes import KRIZHEVSKY_145, RECIPES, DExp, Linear, Plateau, Recipe, Steps
-from alexnet.train.schedule import crops_by_epoch, rate_at, recipe_progress
+from alexnet.recipes import KRIZHEVSKY_145, RECIPES, DExp, Linear, Plateau, Poly, Recipe, Steps
+from alexnet.train.schedule import crops_by_epoch, rate_at, recipe_progress, warmup_share
 
 LOG_EPOCHS = 91
 # Epoch of the 2012 run to the rate in force from then on: comments of layer-params-145.cfg (facts, section 4.2).
@@ -117,3 +117,15 @@ def test_images_grow_at_the_epochs_that_the_recipe_names() -> None:
     assert crops_by_epoch(replace(growing, epochs=3), 224) == (112, 112, 224)  # the last one as the net will be used
     assert crops_by_epoch(replace(growing, epochs=1), 224) == ()
     assert crops_by_epoch(KRIZHEVSKY_145, 224) == ()
+
+
+def test_poly_is_a_power_of_what_is_left() -> None:
+    rates = [rate_at(Poly(32.0), progress) for progress in (0, 0.25, 0.5, 1)]
+    assert rates == pytest.approx([32, 18, 8, 0])
+    assert rate_at(Poly(2.0, power=1.0), 0.25) == pytest.approx(1.5)
+
+
+def test_a_warm_up_grows_in_a_straight_line_to_all() -> None:
+    recipe = replace(KRIZHEVSKY_145, warmup_steps=4)
+    assert [warmup_share(recipe, step) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert warmup_share(KRIZHEVSKY_145, 0) == 1

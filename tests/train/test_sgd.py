@@ -192,3 +192,76 @@ def test_velocities_copied_into_another_optimizer_go_on_as_if_nothing_had_happen
     for name, tensor in small_net.state_dict().items():
         assert torch.equal(tensor, expected[name])
         assert not torch.equal(tensor, 2 * weights[name] - 1)  # a step without the velocity
+
+
+def lars_by_hand(
+    weight: torch.Tensor, gradients: list[torch.Tensor], rates: list[float], trust: float
+) -> list[torch.Tensor]:
+    """v <- mom v + rate ratio (g + wd w); w <- w - v; ratio = trust |w| / (|g| + wd |w|)."""
+    velocity, values = torch.zeros_like(weight), []
+    for gradient, rate in zip(gradients, rates, strict=True):
+        ratio = trust * weight.norm() / (gradient.norm() + DECAY * weight.norm())
+        velocity = MOMENTUM * velocity + rate * ratio * (gradient + DECAY * weight)
+        weight = weight - velocity
+        values.append(weight)
+    return values
+
+
+def test_lars_equals_the_formula_over_a_change_of_the_rate(small_net: Net) -> None:
+    rates, trust = [3.0, 3.0, 0.2], 0.02
+    optimizer = Sgd2012(small_net, recipe_of(*rates, update="lars", trust=trust))
+    generator = torch.Generator().manual_seed(0)
+    gradients = {
+        name: [torch.randn(each.shape, generator=generator, dtype=torch.float64) for _ in rates]
+        for name, each in small_net.named_parameters()
+    }
+    begun = {name: each.detach().clone() for name, each in small_net.named_parameters()}
+    values: dict[str, list[torch.Tensor]] = {name: [] for name in begun}
+    ratios: dict[str, list[float]] = {"conv1": [], "fc2": []}
+    for step in range(len(rates)):
+        for row, found in ratios.items():
+            weight, gradient = (
+                each.norm()
+                for each in (small_net.get_parameter(f"{row}.weight").detach(), gradients[f"{row}.weight"][step])
+            )
+            found.append(float(trust * weight / (gradient + DECAY * weight)))
+        optimizer.set_rates(step / len(rates))
+        for name, parameter in small_net.named_parameters():
+            parameter.grad = gradients[name][step].clone()
+        optimizer.step()
+        for name, parameter in small_net.named_parameters():
+            values[name].append(parameter.detach().clone())
+    for row, found in ratios.items():
+        expected = lars_by_hand(begun[f"{row}.weight"], gradients[f"{row}.weight"], rates, trust)
+        # Norms are taken in float32, so that their sums over parts and devices are.
+        torch.testing.assert_close(torch.stack(values[f"{row}.weight"]), torch.stack(expected), rtol=1e-5, atol=1e-7)
+        bias, velocity = begun[f"{row}.bias"], torch.zeros_like(begun[f"{row}.bias"])
+        for step, (rate, ratio) in enumerate(zip(rates, found, strict=True)):
+            velocity = MOMENTUM * velocity + rate * ratio * gradients[f"{row}.bias"][step]
+            bias = bias - velocity
+            torch.testing.assert_close(values[f"{row}.bias"][step], bias, rtol=1e-5, atol=1e-7)
+    assert ratios["conv1"] != ratios["fc2"]
+
+
+def test_lars_does_not_depend_on_the_scale_of_gradients(small_net: Net) -> None:
+    """Without decay a step is as long as rate, trust and weights say."""
+    recipe = recipe_of(0.5, update="lars", trust=0.01, weight_decay=0.0)
+    small, large = (drive(small_net, recipe, 1, gradient=gradient)["conv1.weight"] for gradient in (1e-3, 1e3))
+    assert small == pytest.approx(large, rel=1e-6)
+    assert small[1] == pytest.approx(1 - 0.5 * 0.01, rel=1e-6)
+
+
+@pytest.mark.parametrize(("start", "gradient"), [(0.0, 0.5), (1.0, 0.0)])
+def test_lars_leaves_the_rate_where_there_is_no_norm(start: float, gradient: float, small_net: Net) -> None:
+    recipe = recipe_of(0.1, update="lars", weight_decay=0.0)
+    assert drive(small_net, recipe, 1, gradient=gradient, start=start)["fc2.weight"][1] == pytest.approx(
+        start - 0.1 * gradient, rel=1e-6
+    )
+
+
+def test_a_warm_up_takes_its_share_of_every_rate(small_net: Net) -> None:
+    optimizer = Sgd2012(small_net, recipe_of(0.4, biases=Steps(0.8)))
+    optimizer.set_rates(0, share=0.25)
+    assert {key: pytest.approx(rate) for key, rate in optimizer.rates.items()} == {
+        "conv1.weight": 0.1, "conv1.bias": 0.2, "fc2.weight": 0.1, "fc2.bias": 0.2,
+    }  # fmt: skip

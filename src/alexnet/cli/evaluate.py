@@ -108,7 +108,7 @@ def _joined(process: "Process", out: Path | None) -> "Iterator[Ranks | None]":
         return
     import torch
 
-    from alexnet.train.ranks import joined
+    from alexnet.train.joining import joined
 
     with joined(torch.device("cpu")) as ranks:  # they exchange a few numbers
         yield ranks

@@ -106,8 +106,9 @@ class TrainScaledDropout(nn.Dropout, Drawing):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape as `x`, any."""
-        if not self.training or (self.images is None and self.outputs is None):
-            return super().forward(x)
+        if not self.training:
+            return x
+        # Of a tensor of its own: torch fills those that lie as `x` does in memory in another order.
         return x * self.drawn(lambda shape: F.dropout(x.new_ones(shape), self.p), x.shape)
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from math import log
 from pathlib import Path
@@ -19,6 +20,7 @@ from alexnet.train.log import MetricsLog, read_metrics, training_errors
 from alexnet.train.loop import train_epoch
 from alexnet.train.observer import Advance, Observer
 from alexnet.train.plan import FEW_IMAGES, Plan
+from alexnet.train.ranks import DamagedAnywhere
 from alexnet.train.saver import Saver
 from alexnet.train.stop import Stopped, StopRequest
 
@@ -31,7 +33,7 @@ class RunResult:
     """What a run came to. `evaluation`: of the last weights on `split`, centre view; None where nothing was held out.
 
     `best_error`: lowest top-1 error on a validation split, the error of best.safetensors. `damaged`: images that could
-    not be read and were left out, since the run was last begun or resumed.
+    not be read and were left out, since the run was last begun or resumed; the first process knows.
     """
 
     out: Path
@@ -50,7 +52,7 @@ class Epochs:
         self.ranks = plan.ranks
         self.ranks.first(self._open_logs)
         held_out = plan.dataset.splits.get(plan.measured_split or "", ())
-        self.damaged_held_out = DamagedImages(len(held_out), observer.say if plan.ranks.is_first else plan.ranks.warn)
+        self.damaged_held_out = DamagedImages(len(held_out), observer.say)
         self.saver = Saver(plan, folder, progress)
 
     def _open_logs(self) -> None:
@@ -108,7 +110,12 @@ class Epochs:
             batches = islice(plan.loader.epoch(epoch, first), left)
             train_epoch(
                 plan.trainer,
-                self.ranks.shares(batches, self.stop, divides_images=plan.trainer.layout.divides_images),
+                self.ranks.shares(
+                    batches,
+                    self.stop,
+                    plan.damaged_anywhere,
+                    divides_images=plan.trainer.layout.divides_images,
+                ),
                 self.progress,
                 last_step=last_step,
                 advance=self._until_stopped(advance),
@@ -148,7 +155,7 @@ class Epochs:
         plan, name = self.plan, self.plan.measured_split
         if name is None:
             return None
-        split = plan.dataset.split(name)
+        split, damaged = plan.dataset.split(name), DamagedAnywhere(self.ranks, self.damaged_held_out)
         with self.observer.progress(f"errors on {name}", len(split), "images") as advance:
             until_stopped = self._until_stopped(advance)
             return evaluate(
@@ -157,8 +164,8 @@ class Epochs:
                 plan.dataset.classes,
                 workers=plan.loader.options.workers,
                 progress=lambda images: until_stopped(images * self.ranks.count),  # the others are about as far
-                on_damaged=self.damaged_held_out,
-                divide=self.ranks.divide,
+                on_damaged=damaged,
+                divide=partial(self.ranks.divide, damaged=damaged),
             )
 
     def _measure(self, classifier: Classifier) -> Evaluation | None:

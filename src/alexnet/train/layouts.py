@@ -14,7 +14,6 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
 
 from alexnet.arch.cut import at_first_fc
 from alexnet.arch.smaller import smaller
@@ -46,11 +45,13 @@ class Layout:
     """A net on its devices. `module` has its parameters, which names of rows end the names of (`conv1.weight`).
 
     `nets`: what gives logits, by the side of the images; all around the same parameters.
-    `divides_images`: whether each process has its share of a step's images, or all of them. `may_compile`: whether a
-    step is the same work every time, with nobody to wait for.
+    `divides_images`: whether each process has its share of a step's images, or all of them. `takes_passes`: whether a
+    step may see its images in several passes. `may_compile`: whether a step is the same work every time, with nobody to
+    wait for.
     """
 
     divides_images = False
+    takes_passes = True
     may_compile = False
 
     def __init__(self, module: Net | TowerNet | _InTwo, nets: Mapping[int, nn.Module]) -> None:
@@ -154,7 +155,7 @@ class Towers(Layout):
 class OneWeirdTrick(Layout):
     """Convolutions whole in every process, for its own images; fc rows in parts, for the images of all."""
 
-    divides_images = True
+    divides_images, takes_passes = True, False
 
     def __init__(self, net: Net, device: torch.device, sides: Sequence[int] = (), *, group: dist.ProcessGroup) -> None:
         self._exchange = BetweenProcesses(group, device)
@@ -180,14 +181,6 @@ class OneWeirdTrick(Layout):
     def labels(self, labels: Tensor, share: Share) -> Tensor:
         """Of the images of all processes."""
         return self._exchange.gather_alike([labels[:, None]], share.spans, 0)[:, 0]
-
-    def more_to_come(self) -> AbstractContextManager[Any]:
-        """Not here.
-
-        Raises:
-            InputError: always.
-        """
-        raise InputError("--parallel one-weird-trick takes a batch in one pass; leave --images-per-pass out")
 
     def sums(self, values: Tensors) -> dict[str, Tensor]:
         """Those of the trunk, and of all parts of the head."""
@@ -231,8 +224,7 @@ def lay_out(parallel: Parallel, net: Net, sides: Iterable[int], ranks: Ranks, de
         case "towers":
             raise InputError(f"--parallel towers takes two processes, or one, not {ranks.count}")
         case "one-weird-trick" if ranks.group:
-            mesh = init_device_mesh(device.type, (ranks.count,), mesh_dim_names=("parts",))
-            return OneWeirdTrick(net, device, others, group=mesh.get_group())
+            return OneWeirdTrick(net, device, others, group=ranks.group)
         case _:
             raise InputError(
                 "--parallel one-weird-trick takes several processes: torchrun --nproc-per-node 2 -m alexnet train ..."

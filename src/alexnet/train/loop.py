@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alexnet.data.loader import Batch
-from alexnet.errors import DivergedError, RunError
+from alexnet.errors import DivergedError, InputError, RunError
 from alexnet.nn import InputLayer
 from alexnet.nn.drawing import kept_state, set_images
 from alexnet.nn.layers import TestScaledDropout, TrainScaledDropout
@@ -40,6 +40,9 @@ class Trainer:
     `dtype`: of convolutions and products (bf16 under autocast, or float32); weights and updates stay float32.
     `images_per_pass`: a step whose images are more than this goes through the net in several passes, whose gradients
     are added up: the same step with less memory. `say` is told where the device's fast way cannot be taken.
+
+    Raises:
+        InputError: several passes in a layout that takes one.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Trainer:
         self.recipe, self.device, self.dtype = recipe, device, dtype
         self.seed, self.total_steps = seed, total_steps
         self.images_per_pass = images_per_pass or recipe.batch_size
+        if self.images_per_pass < recipe.batch_size and not layout.takes_passes:
+            raise InputError("--parallel one-weird-trick takes a batch in one pass; leave --images-per-pass out")
         self._constraint = constraint_of(self.net, self.optimizer, recipe, total_steps)
         self._gradients = Gradients(
             self._loss,

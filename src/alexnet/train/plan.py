@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alexnet import __version__
 from alexnet.arch.serial import spec_to_json
 from alexnet.arch.spec import Spec
-from alexnet.data.damaged import DamagedImages
+from alexnet.data.damaged import DamagedImages, OnDamaged
 from alexnet.data.loader import LoaderOptions, TrainLoader
 from alexnet.data.splits import DataSet
 from alexnet.defaults import DEFAULT_WEIGHTS, NET_OF_DATA
@@ -27,7 +27,7 @@ from alexnet.train.loop import Trainer
 from alexnet.train.observer import Observer
 from alexnet.train.on_device import Batches, DeviceLoader
 from alexnet.train.options import RunOptions
-from alexnet.train.ranks import Ranks
+from alexnet.train.ranks import DamagedAnywhere, Ranks
 from alexnet.train.schedule import crops_by_epoch
 from alexnet.weights import Weights, find_weights
 from alexnet.weights.classes import find_classes
@@ -38,7 +38,8 @@ FEW_IMAGES = 5  # of a class. Ours: with fewer, what is held out of them says no
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """A run before it begins. `ranks`: the processes that share it. `damaged`: the training images that could not be
-    read so far. has_data_of_its_own: the data set was given open, so that no name opens it again.
+    read so far, as the first process counts them; `damaged_anywhere` hands them to it. has_data_of_its_own: the data
+    set was given open, so that no name opens it again.
     """
 
     options: RunOptions
@@ -46,6 +47,7 @@ class Plan:
     beginning: Beginning
     dataset: DataSet
     damaged: DamagedImages
+    damaged_anywhere: DamagedAnywhere
     loader: Batches
     trainer: Trainer
     steps_per_epoch: int
@@ -153,10 +155,13 @@ def make_plan(
         }
     )
     layout = lay_out(parallel, net, crops_by_epoch(recipe, spec.input[1]), ranks, where)
-    damaged = DamagedImages(len(dataset.split("train")), observer.say if ranks.is_first else ranks.warn)
-    beginning = beginning or ranks.first(lambda: begin_with(spec, recipe, dataset, parent, observer, workers, damaged))
+    damaged = DamagedImages(len(dataset.split("train")), observer.say)
+    damaged_anywhere = DamagedAnywhere(ranks, damaged)
+    beginning = beginning or ranks.first(
+        lambda: begin_with(spec, recipe, dataset, parent, observer, workers, damaged), patiently=True
+    )
     part = (ranks.rank, ranks.count) if layout.divides_images else (0, 1)
-    loader = _loader(recipe, beginning, dataset, seed, workers, damaged, part)
+    loader = _loader(recipe, beginning, dataset, seed, workers, damaged_anywhere, part)
     limit = options.limit_train_batches or loader.steps_per_epoch
     steps_per_epoch = min(limit, loader.steps_per_epoch)
     trainer = Trainer(
@@ -176,6 +181,7 @@ def make_plan(
         beginning=beginning,
         dataset=dataset,
         damaged=damaged,
+        damaged_anywhere=damaged_anywhere,
         loader=DeviceLoader(loader, where, observer.say) if where.type == "cuda" else loader,
         trainer=trainer,
         steps_per_epoch=steps_per_epoch,
@@ -251,7 +257,7 @@ def _loader(
     dataset: DataSet,
     seed: int,
     workers: int,
-    damaged: DamagedImages,
+    damaged: OnDamaged,
     part: tuple[int, int],
 ) -> TrainLoader:
     preprocessing, statistics = beginning.preprocessing, beginning.statistics

@@ -5,10 +5,7 @@ Between such places a process that is gone breaks its connections, and the other
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from signal import Signals
 from typing import Any, NoReturn, TypeVar
@@ -18,20 +15,20 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from alexnet import __version__
-from alexnet.errors import AlexNetError, DivergedError, InputError, RunError, ToldElsewhereError
+from alexnet.data.damaged import OnDamaged
+from alexnet.errors import (
+    AlexNetError,
+    DataError,
+    DataToldElsewhereError,
+    ImageError,
+    InputError,
+    RunError,
+    ToldElsewhereError,
+)
 from alexnet.evaluate import Measure, Sums
 from alexnet.spans import spans
 from alexnet.train.share import Share
 from alexnet.train.stop import Stopped, StopRequest
-
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-
-# To find each other; torchrun starts all of them at once. Ours.
-JOINING = timedelta(minutes=3)
-# For what one does while the others wait, such as the mean of all training images. A process that dies breaks its
-# connections at once. Ours.
-WAITING = timedelta(hours=6)
 
 _FAILED, _ENDED = -2, -1  # instead of a number of images
 
@@ -41,7 +38,8 @@ T = TypeVar("T")
 class Ranks:
     """This process, number `rank` of `count`; the first writes and speaks. `local`: its number on its machine.
 
-    `group`: the processes, to exchange tensors of the run's device; `control`: the same, for plain numbers and words.
+    `group`: the processes, to exchange tensors of the run's device; `control`: the same, for plain numbers and words;
+    `patient`: for those that may be waited for.
     """
 
     def __init__(
@@ -51,9 +49,10 @@ class Ranks:
         local: int = 0,
         group: dist.ProcessGroup | None = None,
         control: dist.ProcessGroup | None = None,
+        patient: dist.ProcessGroup | None = None,
     ) -> None:
         self.rank, self.count, self.local = rank, count, local
-        self.group, self._control = group, control
+        self.group, self._control, self._patient = group, control, patient
         self._agreed: Exception | None = None  # what all are raising
 
     @property
@@ -71,12 +70,8 @@ class Ranks:
         """Whether this is the process that writes and speaks."""
         return self.rank == 0
 
-    def warn(self, line: str) -> None:
-        """Say on stderr what concerns this process alone."""
-        print(f"rank {self.rank}: {line}", file=sys.stderr, flush=True)
-
-    def together(self, work: Callable[[], T]) -> T:
-        """What `work` gives here, once all have done theirs.
+    def together(self, work: Callable[[], T], *, patiently: bool = False) -> T:
+        """What `work` gives here, once all have done theirs; `patiently`: which may take one of them hours.
 
         Raises:
             Exception: what it raises, here or elsewhere; then the rank is named.
@@ -91,17 +86,17 @@ class Ranks:
             if failure is self._agreed:  # of a block within this one: all are raising it
                 raise
             error = failure
-        if any(said[0] == _FAILED for said in self._numbers([_FAILED if error else 0, 0])):
+        if any(failed for (failed,) in self._numbers([error is not None], patiently=patiently)):
             self._raise_said(error)
         return found  # type: ignore[return-value]
 
-    def first(self, work: Callable[[], T]) -> T:
+    def first(self, work: Callable[[], T], *, patiently: bool = False) -> T:
         """What `work` gives in the first process, in all of them; it may be any small thing.
 
         Raises:
             Exception: what it raises; see `together`.
         """
-        found = self.together(lambda: work() if self.is_first else None)
+        found = self.together(lambda: work() if self.is_first else None, patiently=patiently)
         if self.count == 1:
             return found  # type: ignore[return-value]
         box = [found]
@@ -115,6 +110,7 @@ class Ranks:
             InputError: they differ in one of `facts`; names it, and the first process in which it does.
         """
         if self.count > 1:
+            self.together(lambda: None)  # who has failed on the way here has no facts to give
             gathered = self._gather(dict(facts))
             self.together(lambda: _compare(gathered))
 
@@ -139,7 +135,7 @@ class Ranks:
             if self.is_first:
                 (folder / token).unlink(missing_ok=True)
 
-    def divide(self, count: int, batch_size: int, measure: Measure) -> Sums:
+    def divide(self, count: int, batch_size: int, measure: Measure, damaged: "DamagedAnywhere | None" = None) -> Sums:
         """What `measure` gives of the numbers below `count`, of which each process measures some: see `evaluate`.
 
         Each has whole batches, which are those of one process alone.
@@ -148,14 +144,19 @@ class Ranks:
         found = self.together(lambda: measure(np.arange(own.start * batch_size, min(own.stop * batch_size, count))))
         if self.count == 1:
             return found
+        if damaged is not None:
+            damaged.tell()
         total = torch.tensor(found, dtype=torch.float64)
         dist.all_reduce(total, group=self._control)
         return Sums(*total.tolist())
 
-    def shares(self, batches: Iterable[Any], stop: StopRequest, *, divides_images: bool) -> Iterator[tuple[Any, Share]]:
+    def shares(
+        self, batches: Iterable[Any], stop: StopRequest, damaged: "DamagedAnywhere", *, divides_images: bool
+    ) -> Iterator[tuple[Any, Share]]:
         """Every batch of a `Batch` kind with its share in the step, once all processes have theirs.
 
-        divides_images: whether each process has images of its own, or all have the same.
+        damaged: the images that `batches` go without. divides_images: whether each process has images of its own, or
+        all have the same.
 
         Raises:
             Stopped: one of them was asked to stop; now all are.
@@ -173,23 +174,27 @@ class Ranks:
             except Exception as failure:
                 error = failure
             images = _FAILED if error else _ENDED if batch is None else len(batch.labels)
-            said = self._numbers([images, stop.signal or 0])
-            sizes, signals = [each[0] for each in said], [each[1] for each in said]
+            sizes, signals, left_out = zip(*self._numbers([images, stop.signal or 0, len(damaged)]), strict=True)
             if _FAILED in sizes:
                 self._raise_said(error)
+            if any(left_out):
+                damaged.tell()
             if _ENDED in sizes:
                 return
             if any(signals):
                 stop.signal = stop.signal or Signals(max(signals))
                 raise Stopped
             if not divides_images and len(set(sizes)) > 1:
-                raise RunError(f"the processes read {sizes} images of one batch; are the data the same everywhere?")
-            yield batch, Share(tuple(sizes), self.rank) if divides_images else Share((images,))
+                raise InputError(
+                    f"the processes read {' and '.join(map(str, sizes))} images of one batch; "
+                    "are the data the same everywhere?"
+                )
+            yield batch, Share(sizes, self.rank) if divides_images else Share((images,))
 
-    def _numbers(self, values: list[int]) -> list[list[int]]:
-        ours = torch.tensor(values)
+    def _numbers(self, values: list[int], *, patiently: bool = False) -> list[list[int]]:
+        ours = torch.tensor(values, dtype=torch.int64)
         theirs = [torch.empty_like(ours) for _ in range(self.count)]
-        dist.all_gather(theirs, ours, self._control)
+        dist.all_gather(theirs, ours, self._patient if patiently else self._control)
         return [each.tolist() for each in theirs]
 
     def _gather(self, thing: T) -> list[T]:
@@ -200,55 +205,49 @@ class Ranks:
     def _raise_said(self, error: Exception | None) -> NoReturn:
         """Raise what the first to fail has to say; all call it, once all know that one has failed."""
         said = self._gather(_describe(error))
-        rank, (line, exit_status) = next((rank, each) for rank, each in enumerate(said) if each)
+        rank, (line, exit_status, is_of_data) = next((rank, each) for rank, each in enumerate(said) if each)
         if not self.is_first:
-            error = ToldElsewhereError(line, exit_status)
+            error = (DataToldElsewhereError if is_of_data else ToldElsewhereError)(line, exit_status)
         elif not error:
-            kind = InputError if exit_status == InputError.exit_status else RunError
+            kind = DataError if is_of_data else InputError if exit_status == InputError.exit_status else RunError
             error = kind(f"rank {rank}: {line}")
         self._agreed = error
         raise error
 
 
-@contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
-    """The processes that torchrun has started, or this one alone; `device` is the kind of device that they compute on.
-
-    Raises:
-        InputError: they do not find each other, or what torchrun tells them is incomplete.
-        RunError: one of them is gone.
+class DamagedAnywhere:
+    """Takes note of images that this process cannot read, until `tell`: the first process counts those of all, with
+    `count`, so that the limit holds for all together. One process alone counts at once.
     """
-    if not (there := [name for name in VARIABLES if name in os.environ]) or os.environ.get("WORLD_SIZE") == "1":
-        yield Ranks()
-        return
-    if missing := [name for name in VARIABLES if name not in there]:
-        raise InputError(
-            f"{there[0]} is set, but not {', '.join(missing)}; start all processes with torchrun, or unset it"
-        )
-    rank, count, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    try:
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=JOINING)
-    except (dist.DistError, RuntimeError, ValueError) as error:
-        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-        raise InputError(
-            f"rank {rank} of {count} found no others at {where} ({_first_line(error)}); choose a free port with "
-            "torchrun's --master-port, and start every process"
-        ) from None
-    try:
-        ranks = Ranks(rank, count, local, dist.group.WORLD, dist.new_group(backend="gloo", timeout=WAITING))
-        ranks.check_same({"version of alexnet": __version__, "version of torch": torch.__version__})
-        yield ranks
-    except (InputError, DivergedError) as error:  # all find it out alike
-        raise (ToldElsewhereError(str(error), error.exit_status) if rank else error) from None
-    except RuntimeError as error:  # as are those of torch.distributed
-        if not _is_of_connection(error):
-            raise
-        line = (
-            "another process of the run is gone; under torchrun --max-restarts all begin again from the last checkpoint"
-        )
-        raise (ToldElsewhereError(line, RunError.exit_status) if rank else RunError(line)) from error
-    finally:
-        dist.destroy_process_group()
+
+    def __init__(self, ranks: Ranks, count: OnDamaged) -> None:
+        self._ranks, self._count = ranks, count
+        self._untold: list[ImageError] = []
+
+    def __len__(self) -> int:
+        return len(self._untold)
+
+    def __call__(self, error: ImageError) -> None:
+        """Raises what `count` raises, where this process is alone."""
+        if self._ranks.count == 1:
+            self._count(error)
+        else:
+            self._untold.append(error)
+
+    def tell(self) -> None:
+        """All processes must call it.
+
+        Raises:
+            DataError: what `count` raises in the first.
+        """
+        found = [error for errors in self._ranks._gather(self._untold) for error in errors]
+        self._untold.clear()
+
+        def count() -> None:
+            for error in found:
+                self._count(error)
+
+        self._ranks.first(count)
 
 
 def _compare(facts: list[dict[str, object]]) -> None:
@@ -261,18 +260,9 @@ def _compare(facts: list[dict[str, object]]) -> None:
                 )
 
 
-def _describe(error: Exception | None) -> tuple[str, int] | None:
+def _describe(error: Exception | None) -> tuple[str, int, bool] | None:
+    """In words, with the exit status, and whether it is of the data."""
     if error is None:
         return None
-    if isinstance(error, AlexNetError | OSError):
-        return str(error), getattr(error, "exit_status", RunError.exit_status)
-    return f"{type(error).__name__}: {error}", RunError.exit_status
-
-
-def _is_of_connection(error: Exception) -> bool:
-    words = ("gloo", "nccl", "connection closed", "connection reset", "timed out", "peer")
-    return isinstance(error, dist.DistError) or any(word in str(error).lower() for word in words)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    line = str(error) if isinstance(error, AlexNetError | OSError) else f"{type(error).__name__}: {error}"
+    return line, getattr(error, "exit_status", RunError.exit_status), isinstance(error, DataError)

@@ -26,12 +26,13 @@ from alexnet.train.checkpoint import CHECKPOINT, Progress, load_checkpoint, save
 from alexnet.train.device import has_fast_bf16, pick_device
 from alexnet.train.epochs import CURVES, Epochs, RunResult
 from alexnet.train.folder import KeptRun, begin_run, check_data, check_unused, read_run
+from alexnet.train.joining import joined
 from alexnet.train.layouts import Parallel
 from alexnet.train.loop import Trainer
 from alexnet.train.observer import Observer, Printing, Silent
 from alexnet.train.options import RunOptions
 from alexnet.train.plan import Plan, make_plan
-from alexnet.train.ranks import Ranks, joined
+from alexnet.train.ranks import Ranks
 from alexnet.train.saver import BEST, LAST
 from alexnet.train.stop import stop_requests
 from alexnet.weights.catalog import RUN_FILE

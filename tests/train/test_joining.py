@@ -1,0 +1,111 @@
+"""Processes that cannot work together say so, once, and all of them end."""
+
+import json
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.train.processes import Ended, begun, ended, environment, of_rank, run_ranks
+
+from alexnet.errors import InputError
+from alexnet.train.joining import VARIABLES, joined
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_one_process_alone_joins_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with joined(CPU) as ranks:
+        assert (ranks.count, ranks.group) == (1, None)
+    for name, value in of_rank(0, 1, 1).items():
+        monkeypatch.setenv(name, value)
+    with joined(CPU) as ranks:
+        assert (ranks.count, ranks.group) == (1, None)
+
+
+@pytest.mark.parametrize("missing", VARIABLES)
+def test_a_missing_variable_is_named(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in of_rank(1, 2, 1).items():
+        if name != missing:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=rf"is set, but not {missing}; start all processes with torchrun"), joined(CPU):
+        pass
+
+
+def test_a_variable_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (of_rank(1, 2, 1) | {"RANK": "first"}).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InputError, match=r"RANK, WORLD_SIZE and LOCAL_RANK are numbers: .*'first'"), joined(CPU):
+        pass
+
+
+def test_a_port_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for name, value in of_rank(0, 2, taken.getsockname()[1]).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(InputError, match=r"rank 0 of 2 found no others at 127\.0\.0\.1:.* free port"), joined(CPU):
+            pass
+
+
+def arguments(photos: Path, out: Path, *options: str, **settings: Any) -> list[str]:
+    run = ["train", str(photos), "--out", str(out), "--net", "digits", "--epochs", "1", "--batch-size", "16"]
+    rest = ["--precision", "fp32", "--device", "cpu", "--workers", "1", "--limit-train-batches", "4"]
+    return ["-m", "tests.train.disturbed", json.dumps({"every": 2} | settings), *run, *rest, *options]
+
+
+def assert_one_line(done: list[Ended], words: str, status: int) -> None:
+    assert {each.status for each in done} == {status}, done
+    lines = [line for each in done for line in each.lines]
+    assert len(lines) == 1, lines
+    assert words in lines[0]
+    assert done[0].lines == lines
+    assert all("Traceback" not in each.stderr for each in done)
+
+
+def test_a_full_disk_of_the_first_ends_all(photos: Path, tmp_path: Path) -> None:
+    done = run_ranks(arguments(photos, tmp_path / "run", full=[0, 4]))
+    assert_one_line(done, "no space left on the disk", 1)
+    assert "alexnet train" in done[0].stderr  # how to go on
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize(
+    ("other", "settings", "words"),
+    [
+        ((), {"version": [1, "0.0.1"]}, "rank 1 has another version of alexnet than rank 0: 0.0.1"),
+        (("--seed", "5"), {}, "rank 1 has another seed than rank 0: 5, not 0"),
+        (("--net", "cifar-relu"), {}, "rank 1 has another net than rank 0"),
+        (("--net", "cifar-real"), {}, "rank 1: unknown net 'cifar-real'"),
+        (("--parallel", "towers"), {}, "rank 1 has another way to share than rank 0: towers, not data"),
+    ],
+)
+def test_processes_that_would_do_other_things_are_refused(
+    photos: Path, tmp_path: Path, other: tuple[str, ...], settings: dict[str, Any], words: str
+) -> None:
+    ours = arguments(photos, tmp_path / "run", **settings)
+    assert_one_line(run_ranks(ours, different={1: [*ours, *other]}), words, 2)
+
+
+@pytest.mark.distributed
+def test_a_folder_of_ones_own_is_refused(photos: Path, tmp_path: Path) -> None:
+    ours, other = (arguments(photos, tmp_path / name) for name in ("one", "other"))
+    assert_one_line(run_ranks(ours, different={1: other}), "is not the folder that rank 0 has there", 2)
+
+
+@pytest.mark.distributed
+def test_a_process_that_never_comes_is_waited_for_in_bounds(photos: Path, tmp_path: Path) -> None:
+    code = "from datetime import timedelta; from alexnet.train import joining; joining.JOINING = timedelta(seconds=5); "
+    code += "import sys; from alexnet.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, *arguments(photos, tmp_path / "run")[3:]]
+    with begun(command, environment(**of_rank(0, 2, 29_777))) as process:
+        assert_one_line([ended(process, 90)], "rank 0 of 2 found no others", 2)
