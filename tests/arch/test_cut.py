@@ -44,9 +44,8 @@ def test_a_part_is_a_row_that_can_be_measured_by_itself() -> None:
     """What is said of each part, its shapes and its weights, is what the row in it comes to when it stands alone."""
     for row in cut(find("krizhevsky-145"), 2):
         for part in row.parts:
-            alone = Spec(
-                name="alone", source="a test", input=part.input, rows=(replace(part.row, inputs=()), Softmax("prob"))
-            )
+            rows = (replace(part.row, inputs=()), Fc("last", 2), Softmax("end"))
+            alone = Spec(name="alone", source="a test", input=part.input, rows=rows)
             if isinstance(part.row, Softmax):
                 continue
             found = measure(alone)[0]
@@ -87,7 +86,7 @@ def test_what_cannot_be_cut_is_named(spec: Spec, words: str) -> None:
 def test_a_net_parts_before_its_first_fc_row() -> None:
     spec = find("krizhevsky-145")
     halves = at_first_fc(spec)
-    assert halves.trunk[-1] == halves.last == "pool5"
+    assert halves.trunk[-1] == halves.last == "relu5"
     assert [row.name for row in halves.head.rows if isinstance(row, Fc)] == ["fc6", "fc7", "fc8"]
     assert halves.head.input == (256, 6, 6)
     whole, parted = measure(spec), measure(halves.head)

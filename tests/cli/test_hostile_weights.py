@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 from tests.fuzz import seeds
+from tests.fuzz.caffe_seeds import caffe_net
 from tests.weights.conftest import PUBLISHED, narrow
 
 from alexnet.arch import NETS
@@ -41,7 +42,7 @@ def nan(array: np.ndarray) -> np.ndarray:
 
 
 def caffemodel(found: dict[str, np.ndarray]) -> bytes:
-    return seeds.caffe_net(found, "AlexNet", v1=False)
+    return caffe_net(found, "AlexNet", v1=False)
 
 
 def wrong_net() -> bytes:

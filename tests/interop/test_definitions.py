@@ -56,10 +56,10 @@ def test_every_suffix_has_a_reader(path: Path) -> None:
     assert TEXTS.keys() == FORMATS.keys()
     found = format_of(str(path))
     assert found
-    spec = found.read_net(path, None).spec
+    spec = found.read_net(path, None, None).spec
     assert spec.input == (3, 32, 32)
     assert spec.rows[0] == Conv("conv", 16, 3, padding=1, weight_std=0.1, bias_init=0.0)
-    assert total_params(spec) == total_params(found.read_spec(path)) == 16 * 28 + 10 * (16 * 32 * 32 + 1)
+    assert total_params(spec) == total_params(found.read_spec(path, None)) == 16 * 28 + 10 * (16 * 32 * 32 + 1)
 
 
 def test_other_names_are_no_files() -> None:
@@ -68,4 +68,4 @@ def test_other_names_are_no_files() -> None:
 
 def test_a_parameter_file_belongs_to_its_own_kind(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"p\.cfg is the parameter file of a \.cfg net, and .*net\.prototxt is none"):
-        FORMATS[".prototxt"].read_net(tmp_path / "net.prototxt", tmp_path / "p.cfg")
+        FORMATS[".prototxt"].read_net(tmp_path / "net.prototxt", tmp_path / "p.cfg", None)

@@ -32,6 +32,7 @@ OPTIONS = RunOptions(
     until_error=0.5,
     prune_to=1000,
     share_values=False,
+    input_size=16,
 )
 OTHER = RunOptions(
     data="elsewhere",
@@ -49,6 +50,7 @@ OTHER = RunOptions(
     until_error=0.25,
     prune_to=2000,
     share_values=True,
+    input_size=32,
 )
 
 

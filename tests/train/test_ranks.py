@@ -122,8 +122,8 @@ def test_one_process_alone_agrees_with_itself(tmp_path: Path) -> None:
     assert (batch, share.sizes, ranks.is_first) == (batches[0], (3,), True)
 
 
-@pytest.mark.parametrize(("count", "restarts", "expected"), [(1, "3", False), (2, "0", False), (2, "3", True)])
-def test_only_runs_of_several_processes_are_begun_again(
+@pytest.mark.parametrize(("count", "restarts", "expected"), [(1, "3", True), (2, "0", False), (2, "3", True)])
+def test_torchrun_says_whether_it_begins_runs_again(
     count: int, restarts: str, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", restarts)

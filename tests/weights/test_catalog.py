@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.fuzz.seeds import caffe_net
+from tests.fuzz.caffe_seeds import caffe_net
 
 from alexnet.errors import WeightsError
 from alexnet.weights import Weights, find_weights, save_weights

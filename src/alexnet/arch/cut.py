@@ -92,7 +92,7 @@ def _cut_row(spec: Spec, shape: RowShape, is_cut: Mapping[str, bool], num_parts:
                 )
             parts = tuple(_part(shape, _with_outputs(row, span.size), span, shape.input) for span in outputs)
             return CutRow(shape, parts, outputs, crosses=any(reads_parts))
-        case Conv() | Fc() | Lrn() if reads_parts == [True] and row.groups % num_parts == 0:
+        case Conv() | Fc() | Lrn() if (reads_parts == [True] or num_parts == 1) and row.groups % num_parts == 0:
             channels, height, width = shape.input
             read = (channels // num_parts, height, width)
             half = replace(row, groups=row.groups // num_parts)

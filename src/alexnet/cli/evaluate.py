@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alexnet.parts.job import Process
     from alexnet.train.ranks import Ranks
 
-EXAMPLE = "tiny-imagenet --weights tiny-imagenet-200 --views ten"
+EXAMPLE = "tiny-imagenet --weights tiny-imagenet-200"
 
 
 def evaluate(
