@@ -22,8 +22,8 @@ def usable_cores() -> int:
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count()
-    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, math.ceil(min(count or 1, _granted_cores())) // sharing)
+    sharing = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(1, math.ceil(min(count or 1, _granted_cores())) // max(1, int(sharing) if sharing.isdecimal() else 1))
 
 
 def _granted_cores() -> float:

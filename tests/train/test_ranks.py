@@ -1,6 +1,7 @@
 """What the processes of a run agree on. All of it is one start of two processes, see `agreeing`."""
 
 import json
+import os
 from pathlib import Path
 from signal import SIGTERM
 from types import SimpleNamespace
@@ -127,5 +128,13 @@ def test_torchrun_says_whether_it_begins_runs_again(
     count: int, restarts: str, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", restarts)
-    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", restarts)
-    assert (Ranks(0, count).may_restart, Ranks(0, count).is_restarted) == (expected, expected)
+    assert Ranks(0, count).may_restart == expected
+
+
+def test_what_one_command_starts_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its run id, or else by the agent, whose children all processes are that it starts again."""
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "mine")
+    assert Ranks().launch == "mine"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert Ranks().launch == Ranks(0, 2).launch
+    assert str(os.getppid()) in Ranks().launch

@@ -79,13 +79,18 @@ def evaluate(
     with _joined(process, out) as ranks, watch(process, "evaluate", len(images), unit) as advance:
         settings["progress"] = advance
         if out is None:
-            divide = ranks.divide if ranks else all_here
+            divide = all_here
+            if ranks:
+                from alexnet.train.ranks import DamagedAnywhere
+
+                settings["on_damaged"] = anywhere = DamagedAnywhere(ranks, settings["on_damaged"])
+                divide = partial(ranks.divide, damaged=anywhere)
             measured = measure(classifiers, images, found.classes, divide=divide, **settings)
         else:
             collection = Collection(images, found.classes)
             settings |= {"images_per_part": images_per_part or IMAGES_PER_PART, "precision": precision}
             work = partial(evaluate_parts, classifiers, collection, out, process, **settings)
-            outcome = ranks.together(work) if ranks else work()
+            outcome = ranks.together(work, patiently=True) if ranks else work()
             measured = total(outcome, len(classifiers[0].classes), views)
     if not process.is_first:
         return

@@ -3,7 +3,7 @@
 import errno
 import os
 
-from alexnet.errors import AlexNetError, InputError, MissingExtraError, ToldElsewhereError
+from alexnet.errors import AlexNetError, DataError, InputError, MissingExtraError, ToldElsewhereError
 
 EXAMPLE = "Example: "  # what the example below the help of a verb begins with
 
@@ -36,7 +36,8 @@ def describe_failure(error: Exception) -> tuple[str, int]:
 
 def is_told_elsewhere(error: Exception) -> bool:
     """Whether another process says it: the first of a run, or of this machine what all of them find out alike."""
-    is_alike = isinstance(error, InputError) or hasattr(error, "format_message")
+    is_of_its_data = isinstance(error, DataError)
+    is_alike = (isinstance(error, InputError) and not is_of_its_data) or hasattr(error, "format_message")
     return isinstance(error, ToldElsewhereError) or (is_alike and os.environ.get("LOCAL_RANK", "0") != "0")
 
 

@@ -41,7 +41,7 @@ def set_images(net: nn.Module, images: Span | None) -> None:
 
 
 @contextmanager
-def kept_state(device: torch.device) -> Iterator[None]:
-    """The state of `device`'s generator after the block is that before it."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+def kept_state(*devices: torch.device) -> Iterator[None]:
+    """The states of the generators of `devices`, and of the CPU's, after the block are those before it."""
+    with torch.random.fork_rng(devices=[device for device in devices if device.type == "cuda"]):
         yield

@@ -225,6 +225,7 @@ def work(
     for part in job.parts[process.rank :: process.count]:
         content = _read_if_whole(part, read)
         if content is None:
+            part.path.unlink(missing_ok=True)  # a damaged one: the others would take it for done
             make(part)
             content = read(part.path)
             made, made_images = made + 1, made_images + part.stop - part.start

@@ -63,7 +63,9 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     try:
         control, patient = (dist.new_group(backend="gloo", timeout=limit) for limit in (STEPPING, WAITING))
         ranks = Ranks(rank, count, local, dist.new_group(timeout=STEPPING), control, patient)
-        ranks.check_same({"version of alexnet": __version__, "version of torch": torch.__version__})
+        ranks.check_same(
+            {"version of alexnet": __version__, "version of torch": torch.__version__, "kind of device": device.type}
+        )
         yield ranks
     except (InputError, DivergedError) as error:  # all find it out alike
         raise (ToldElsewhereError(str(error), error.exit_status) if rank else error) from None
@@ -105,7 +107,7 @@ def _of_this_attempt(store: dist.Store, rank: int, count: int) -> dist.Store:  #
 
 
 def _is_of_connection(error: Exception) -> bool:
-    words = ("gloo", "nccl", "connection closed", "connection reset", "timed out", "peer")
+    words = ("gloo", "nccl", "connection closed", "connection reset", "timed out", "timeout", "pair closure", "peer")
     return isinstance(error, dist.DistError) or any(word in str(error).lower() for word in words)
 
 

@@ -56,6 +56,7 @@ class Layout:
 
     def __init__(self, module: Net | TowerNet | _InTwo, nets: Mapping[int, nn.Module]) -> None:
         self.module, self.nets = module, nets
+        self.devices = tuple(dict.fromkeys(parameter.device for parameter in module.parameters()))
 
     @property
     def spec(self) -> Spec:

@@ -117,7 +117,7 @@ class Trainer:
             with ExitStack() as stack:
                 if start != starts[-1]:
                     stack.enter_context(self.layout.more_to_come())
-                    stack.enter_context(kept_state(self.device))  # every pass draws for the whole step
+                    stack.enter_context(kept_state(*self.layout.devices))  # every pass draws for the whole step
                 colours = None if noise is None else noise[place]
                 found.append(
                     self._gradients(images[place], labels[place], colours, coefficient, share, adds=bool(found))
@@ -267,8 +267,12 @@ def train_epoch(
                 record(means)
                 note = f"loss {means['loss']:.3f}  top-1 error {means['top1_error']:.1%}"
             advance(images, note)
-    finally:
+    except RuntimeError:  # of a device or a connection: to read what they still owe may wait for good
+        raise
+    except BaseException:
         progress.unrecorded = meter.unread()
+        raise
+    progress.unrecorded = meter.unread()
 
 
 def _is_due(step: int, last_step: int) -> bool:

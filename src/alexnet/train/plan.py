@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -146,12 +147,14 @@ def make_plan(
         observer.say(f"begun from {options.weights}, {_take_over(net, parent, taken_over)}")
     ranks.check_same(
         {
-            "net": spec_to_json(spec),
-            "recipe": recipe.to_json(),
+            "net": _named(spec.name, spec_to_json(spec)),
+            "recipe": _named(recipe.name, recipe.to_json()),
             "set of images": describe_data(dataset),
             "seed": seed,
             "precision": str(dtype),
-            "way to share": parallel,
+            "--limit-train-batches": options.limit_train_batches,
+            "error to stop at": options.until_error,
+            "--parallel": parallel,
         }
     )
     layout = lay_out(parallel, net, crops_by_epoch(recipe, spec.input[1]), ranks, where)
@@ -186,6 +189,11 @@ def make_plan(
         trainer=trainer,
         steps_per_epoch=steps_per_epoch,
     )
+
+
+def _named(name: str, content: object) -> str:
+    """A name, and a sum of what stands behind it."""
+    return f"{name} ({sha256(repr(content).encode()).hexdigest()[:8]})"
 
 
 def _with_parent(options: RunOptions) -> RunOptions:

@@ -5,6 +5,7 @@ Between such places a process that is gone breaks its connections, and the other
 """
 
 import os
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from signal import Signals
@@ -31,6 +32,8 @@ from alexnet.train.share import Share
 from alexnet.train.stop import Stopped, StopRequest
 
 _FAILED, _ENDED = -2, -1  # instead of a number of images
+
+MOST_SAID = 80  # characters of a fact in a line
 
 T = TypeVar("T")
 
@@ -61,9 +64,13 @@ class Ranks:
         return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
     @property
-    def is_restarted(self) -> bool:
-        """Whether it has."""
-        return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    def launch(self) -> str:
+        """One and the same for all that torchrun starts, and starts again, by one command; asked of the first process.
+
+        Not its count of restarts, which each machine has of its own. Without a run id it is the agent that started us.
+        """
+        run_id = os.environ.get("TORCHELASTIC_RUN_ID", "none")
+        return f"{socket.gethostname()} {os.getppid()} {os.environ.get('MASTER_PORT')}" if run_id == "none" else run_id
 
     @property
     def is_first(self) -> bool:
@@ -141,7 +148,8 @@ class Ranks:
         Each has whole batches, which are those of one process alone.
         """
         own = spans(-(-count // batch_size), self.count)[self.rank]
-        found = self.together(lambda: measure(np.arange(own.start * batch_size, min(own.stop * batch_size, count))))
+        indices = np.arange(own.start * batch_size, min(own.stop * batch_size, count))
+        found = self.together(lambda: measure(indices), patiently=True)
         if self.count == 1:
             return found
         if damaged is not None:
@@ -255,9 +263,14 @@ def _compare(facts: list[dict[str, object]]) -> None:
         for name, value in facts[0].items():
             if theirs.get(name) != value:
                 raise InputError(
-                    f"rank {rank} has another {name} than rank 0: {theirs.get(name)}, not {value}; "
+                    f"rank {rank} has another {name} than rank 0: {_short(theirs.get(name))}, not {_short(value)}; "
                     "start all processes from one place with one command"
                 )
+
+
+def _short(fact: object) -> str:
+    said = str(fact)
+    return said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]}..."
 
 
 def _describe(error: Exception | None) -> tuple[str, int, bool] | None:

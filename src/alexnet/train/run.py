@@ -39,6 +39,8 @@ from alexnet.weights.catalog import RUN_FILE
 
 __all__ = ["RunResult", "train"]
 
+LAUNCH = ".launch"  # by which torchrun's command that began the run is known when it starts processes again
+
 
 def train(
     options: RunOptions,
@@ -74,7 +76,9 @@ def train(
     keeps_memory = keep_memory()
     with joined(pick_device(device)) as ranks:
         observer = (observer or Printing()) if ranks.is_first else Silent()
-        asked = ranks.together(lambda: _look(ranks, options, dataset, Path(out) if out else None, resume=resume))
+        asked = ranks.together(
+            lambda: _look(ranks, options, dataset, Path(out) if out else None, resume=resume), patiently=True
+        )
         plan = ranks.together(
             lambda: make_plan(
                 asked.options,
@@ -98,6 +102,10 @@ def train(
             return Epochs(plan, folder, progress, observer, stop).train()
 
 
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
 class _Asked(NamedTuple):
     options: RunOptions
     kept: KeptRun | None
@@ -111,7 +119,9 @@ def _look(ranks: Ranks, options: RunOptions, dataset: DataSet | None, out: Path 
         raise InputError("--resume continues the run in --out; say which folder that is")
     if ranks.may_restart and not out:
         raise InputError("a run that torchrun may start again needs --out, to find what it has done")
-    resume = resume or (ranks.is_restarted and out is not None and ranks.first((out / RUN_FILE).exists))
+    ranks.check_same({"--out": str(out), "--resume": resume})
+    if out and ranks.may_restart and not resume:
+        resume = ranks.first(lambda: (out / RUN_FILE).exists() and _read(out / LAUNCH) == ranks.launch)
     kept = read_run(out, options) if out and resume else None
     options = kept.options if kept else options
     dataset = dataset or open_data(
@@ -159,9 +169,11 @@ def _begin(plan: Plan, folder: Path) -> Progress:
 
     def begin() -> None:
         check_unused(folder)  # again: another run may have begun here while this one was planned
-        for name in (BEST, LAST, CURVES):  # of an earlier run whose run.json is gone
+        for name in (BEST, LAST, CURVES, LAUNCH):  # of an earlier run whose run.json is gone
             (folder / name).unlink(missing_ok=True)
         save_checkpoint(folder, progress, weights, velocities)
+        if plan.ranks.may_restart:
+            (folder / LAUNCH).write_text(plan.ranks.launch, encoding="utf-8")
         begin_run(folder, plan.options, plan.beginning, plan.describe())
 
     plan.ranks.first(begin)
