@@ -86,7 +86,7 @@ def test_a_full_disk_of_the_first_ends_all(photos: Path, tmp_path: Path) -> None
         (("--seed", "5"), {}, "rank 1 has another seed than rank 0: 5, not 0"),
         (("--net", "cifar-relu"), {}, "rank 1 has another net than rank 0"),
         (("--net", "cifar-real"), {}, "rank 1: unknown net 'cifar-real'"),
-        (("--parallel", "towers"), {}, "rank 1 has another way to share than rank 0: towers, not data"),
+        (("--parallel", "towers"), {}, "rank 1 has another --parallel than rank 0: towers, not data"),
     ],
 )
 def test_processes_that_would_do_other_things_are_refused(

@@ -205,9 +205,10 @@ class Epochs:
     def _announce(self) -> None:
         plan, machine = self.plan, self.plan.describe_machine()
         length = f"{_count(plan.recipe.epochs, 'epoch')} of {_count(plan.steps_per_epoch, 'step')}"
+        where = f"{machine['device']} {machine['dtype']}{_shared(plan)}"
         self.observer.say(
             f"{plan.spec.name} by recipe {plan.recipe.name} on {len(plan.loader.split):,} images of "
-            f"{plan.spec.num_classes} classes: {length}, {machine['device']} {machine['dtype']}, into {self.folder}"
+            f"{plan.spec.num_classes} classes: {length}, {where}, into {self.folder}"
         )
         self._say_which_are_few()
         split = plan.measured_split
@@ -222,6 +223,12 @@ class Epochs:
                 f"{_count(len(few), 'class')} with fewer than {FEW_IMAGES} images to train on: {shown}; "
                 "they will hardly be learned, add images (20 each are a start)"
             )
+
+
+def _shared(plan: Plan) -> str:
+    """In what way the work is shared, where it is."""
+    way = plan.trainer.layout.way
+    return f", {way} in {_count(plan.ranks.count, 'process')}" if way else ""
 
 
 def _count(number: int, what: str) -> str:

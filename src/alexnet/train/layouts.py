@@ -51,6 +51,7 @@ class Layout:
     """
 
     divides_images = False
+    way = ""  # to share the work, in words
     takes_passes = True
     may_compile = False
 
@@ -109,7 +110,7 @@ class WholeNet(Layout):
 class DataParallel(WholeNet):
     """The whole net in every process of `group`, which see different images."""
 
-    divides_images, may_compile = True, False
+    divides_images, may_compile, way = True, False, "data parallel"
 
     def __init__(self, net: Net, device: torch.device, sides: Sequence[int] = (), *, group: dist.ProcessGroup) -> None:
         super().__init__(net, device, sides)
@@ -132,6 +133,8 @@ class DataParallel(WholeNet):
 
 class Towers(Layout):
     """The parts of a net that `exchange` knows, each with all images."""
+
+    way = "two towers"
 
     def __init__(self, net: Net, exchange: Exchange, sides: Sequence[int] = ()) -> None:
         self._exchange = exchange
@@ -156,7 +159,7 @@ class Towers(Layout):
 class OneWeirdTrick(Layout):
     """Convolutions whole in every process, for its own images; fc rows in parts, for the images of all."""
 
-    divides_images, takes_passes = True, False
+    divides_images, takes_passes, way = True, False, "one weird trick"
 
     def __init__(self, net: Net, device: torch.device, sides: Sequence[int] = (), *, group: dist.ProcessGroup) -> None:
         self._exchange = BetweenProcesses(group, device)

@@ -119,7 +119,7 @@ def _look(ranks: Ranks, options: RunOptions, dataset: DataSet | None, out: Path 
         raise InputError("--resume continues the run in --out; say which folder that is")
     if ranks.may_restart and not out:
         raise InputError("a run that torchrun may start again needs --out, to find what it has done")
-    ranks.check_same({"--out": str(out), "--resume": resume})
+    ranks.check_same({"idea of --out": "one" if out else "none", "--resume": resume})
     if out and ranks.may_restart and not resume:
         resume = ranks.first(lambda: (out / RUN_FILE).exists() and _read(out / LAUNCH) == ranks.launch)
     kept = read_run(out, options) if out and resume else None

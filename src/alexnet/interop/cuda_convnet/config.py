@@ -8,6 +8,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple, NoReturn, TypeVar
 
@@ -16,6 +17,18 @@ from alexnet.errors import InputError
 MOST_BYTES = 1 << 20  # ours: the longest released file has 20 thousand
 _LONGEST = 1 << 14  # ours, of a value: those of the released files have under a hundred characters
 _MOST_GROWN = 4 * MOST_BYTES  # ours, of all values: few bytes of references to references could ask for any memory
+# Of layers, of every kind, and of their parameters, in lower case. Others are passed over, as in 2012, unless they look
+# like one of these: a mistyped one would be another net.
+KEYS = frozenset((
+    "type", "inputs", "gpu", "neuron", "quantf", "quantb", "dataidx", "channels", "filters", "filtersize", "initw",
+    "partialsum", "padding", "stride", "groups", "initb", "sharedbiases", "randsparse", "filterchannels",
+    "weightsource", "initwfunc", "initbfunc", "initcfunc", "outputs", "sizex", "pool", "start", "outputsx", "domax",
+    "size", "scale", "pow", "mindiv", "blocked", "keep", "enable", "coeffs", "coeff", "topk", "stdev", "maxscale",
+    "tgtsize", "center", "setsize", "threads", "epsw", "epsb", "momw", "momb", "wc", "wball", "supereps",
+    "supermom", "sched", "schedw", "schedb", "wcnormmax", "wcnormmin",
+))  # fmt: skip
+_ALIKE = 0.8  # of difflib's ratio
+
 DEFAULT = "DEFAULT"  # the section whose keys all others have too
 
 _SECTION = re.compile(r"\[(?P<name>[^]]+)\]")
@@ -135,7 +148,8 @@ def read_sections(path: Path) -> dict[str, Section]:
     """The sections of a file by name, in order.
 
     Raises:
-        InputError: not there, no text, too long, or a line that is none of section, key, comment and continuation.
+        InputError: not there, no text, too long, a line that is none of section, key, comment and continuation, or a
+            key that looks like another, mistyped.
     """
     try:
         with path.open("rb") as file:
@@ -144,7 +158,16 @@ def read_sections(path: Path) -> dict[str, Section]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     if len(content) > MOST_BYTES or b"\0" in content:
         raise InputError(f"{path} is no definition of a net: it is no text, or longer than {MOST_BYTES:,} bytes")
-    return parse_sections(content.decode("latin-1"), str(path))
+    sections = parse_sections(content.decode("latin-1"), str(path))
+    for section in sections.values():
+        _check_keys(section)
+    return sections
+
+
+def _check_keys(section: Section) -> None:
+    for key in section.values.keys() - KEYS:
+        if near := get_close_matches(key, KEYS, n=1, cutoff=_ALIKE):
+            section.refuse(f"no layer has this key; did you mean {near[0]}?", key)
 
 
 def parse_sections(text: str, file: str) -> dict[str, Section]:
