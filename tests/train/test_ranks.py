@@ -132,7 +132,7 @@ def test_torchrun_says_whether_it_begins_runs_again(
 
 
 def test_what_one_command_starts_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its run id, or else by the agent, whose children all processes are that it starts again."""
+    """By its run id, or else by torchrun's own process, whose children all are that it starts again."""
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "mine")
     assert Ranks().launch == "mine"
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")

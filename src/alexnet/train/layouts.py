@@ -103,8 +103,8 @@ class WholeNet(Layout):
         net = net.to(device)
         use_channels_last(net)
         parameters = dict(net.named_parameters())
-        nets = {net.spec.input[1]: net} | {side: assemble(smaller(net.spec, side), parameters) for side in sides}
-        super().__init__(net, nets)
+        others = {side: assemble(spec, parameters) for side, spec in _smaller(net.spec, sides).items()}
+        super().__init__(net, {net.spec.input[1]: net} | others)
 
 
 class DataParallel(WholeNet):
@@ -139,7 +139,7 @@ class Towers(Layout):
     def __init__(self, net: Net, exchange: Exchange, sides: Sequence[int] = ()) -> None:
         self._exchange = exchange
         pieces = _as_parameters(cut_tensors(net.spec, exchange, net.state_dict()))
-        specs = {net.spec.input[1]: net.spec} | {side: smaller(net.spec, side) for side in sides}
+        specs = {net.spec.input[1]: net.spec} | _smaller(net.spec, sides)
         nets = {side: TowerNet(spec, exchange, pieces) for side, spec in specs.items()}
         super().__init__(nets[net.spec.input[1]], nets)
 
@@ -169,7 +169,7 @@ class OneWeirdTrick(Layout):
         self._head = TowerNet(
             self._head_spec, self._exchange, _as_parameters(cut_tensors(self._head_spec, self._exchange, below))
         )
-        specs = {net.spec.input[1]: net.spec} | {side: smaller(net.spec, side) for side in sides}
+        specs = {net.spec.input[1]: net.spec} | _smaller(net.spec, sides)
         trunks = {side: Trunk(spec, at_first_fc(spec).last, weights) for side, spec in specs.items()}
         use_channels_last(trunks[net.spec.input[1]])
         self._summed = SummedGradients(trunks, group)
@@ -242,6 +242,11 @@ def _two_of(device: torch.device) -> tuple[torch.device, ...]:
     if torch.cuda.device_count() < TOWERS:
         raise InputError("--parallel towers takes two CUDA devices, of which this machine has one; add --device cpu")
     return tuple(torch.device("cuda", number) for number in range(TOWERS))
+
+
+def _smaller(spec: Spec, sides: Iterable[int]) -> dict[int, Spec]:
+    """The net at the other sizes of images, by their side."""
+    return {side: smaller(spec, side) for side in sides}
 
 
 def _key(name: str) -> str:

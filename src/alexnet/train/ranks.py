@@ -67,10 +67,11 @@ class Ranks:
     def launch(self) -> str:
         """One and the same for all that torchrun starts, and starts again, by one command; asked of the first process.
 
-        Not its count of restarts, which each machine has of its own. Without a run id it is the agent that started us.
+        Not its count of restarts, which each machine has of its own. Without a run id it is torchrun's
+        own process on the first machine, which stays, as its ports do not.
         """
         run_id = os.environ.get("TORCHELASTIC_RUN_ID", "none")
-        return f"{socket.gethostname()} {os.getppid()} {os.environ.get('MASTER_PORT')}" if run_id == "none" else run_id
+        return f"{socket.gethostname()} {os.getppid()}" if run_id == "none" else run_id
 
     @property
     def is_first(self) -> bool:
