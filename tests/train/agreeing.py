@@ -97,6 +97,14 @@ def agree(ranks: Ranks, folder: Path) -> dict[str, Any]:
     asked.signal = SIGTERM if me else None
     note("stopped", lambda: shares([3, 3], asked))
     found["signal"] = int(asked.signal or 0)
+    asked = StopRequest()
+    asked.signal = SIGTERM if me else None
+
+    def measure_until_stopped(indices: Any) -> Sums:
+        asked.check()
+        return measure(indices[:0])
+
+    note("stopped measuring", lambda: list(ranks.divide(9, 1, measure_until_stopped, damaged, asked)))
     nothing = DamagedAnywhere(ranks, fail)
     note(
         "broken",

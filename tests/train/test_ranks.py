@@ -105,7 +105,8 @@ def test_shares_are_those_of_all(found: Found) -> None:
 
 
 def test_all_stop_where_one_is_asked_to(found: Found) -> None:
-    assert [kind for kind, *_ in said(found, "stopped")] == ["Stopped"] * 2
+    for place in ("stopped", "stopped measuring"):
+        assert [kind for kind, *_ in said(found, place)] == ["Stopped"] * 2
     assert said(found, "signal") == [SIGTERM] * 2
 
 

@@ -118,7 +118,7 @@ class RandomPool2d(Drawing):
         windows = padded.unfold(2, size, stride).unfold(3, size, stride)[:, :, :rows, :columns].flatten(4)
         chances = windows.detach().float().clamp(min=0)
         total = chances.sum(-1, keepdim=True)
-        drawn = self.drawn(lambda shape: torch.rand(shape, device=x.device), total.shape) * total
+        drawn = self.uniform(total.shape, x.device) * total
         chosen = (chances.cumsum(-1) <= drawn).sum(-1, keepdim=True).clamp(max=size * size - 1)
         return torch.where(total > 0, windows.gather(-1, chosen), 0).squeeze(-1)
 

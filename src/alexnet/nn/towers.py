@@ -9,7 +9,6 @@ Source: paper sec. 3.2.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +16,9 @@ from torch import Tensor, nn
 from alexnet.arch.cut import CutRow, cut
 from alexnet.arch.spec import IMAGE, Spec
 from alexnet.nn.build import DISPOSABLE, Net, build_row
-from alexnet.nn.drawing import Drawing, kept_state
+from alexnet.nn.drawing import Drawing, set_draws
 from alexnet.nn.exchange import Exchange
+from alexnet.spans import Span
 
 Pieces = Mapping[str, tuple[nn.Parameter, ...]]  # by name in the whole net: what each part that is here has of it
 
@@ -76,14 +76,13 @@ class TowerNet(nn.Module):
         return pieces
 
     def _run(self, row: CutRow, read: Sequence[Tensor]) -> list[Tensor]:
-        """The row in each part; parts that share a device, and its generator, begin at the same random numbers."""
-        devices, found = self.exchange.devices, []
-        for place, (part, x) in enumerate(zip(self.parts, read, strict=True)):
-            module = part.get_submodule(row.name)
-            draws_again = isinstance(module, Drawing) and devices[place] in devices[place + 1 :]
-            with kept_state(devices[place]) if draws_again else nullcontext():
-                found.append(module(x))
-        return found
+        """The row in each part."""
+        return [part.get_submodule(row.name)(x) for part, x in zip(self.parts, read, strict=True)]
+
+    def set_draws(self, seed: Sequence[int], images: Span | None) -> None:
+        """As `alexnet.nn.drawing.set_draws`, of all parts here."""
+        for part, device in zip(self.parts, self.exchange.devices, strict=True):
+            set_draws(part, seed, images, device)
 
 
 class Trunk(Net):

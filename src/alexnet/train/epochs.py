@@ -118,19 +118,17 @@ class Epochs:
                 ),
                 self.progress,
                 last_step=last_step,
-                advance=self._until_stopped(advance),
+                # Several processes end together, between two steps (`Ranks.shares`), and not here.
+                advance=self._until_stopped(advance) if self.ranks.count == 1 else advance,
                 record=self._record,
             )
 
     def _until_stopped(self, advance: Advance) -> Advance:
-        """`advance`, and an end to the work once someone has asked for it: several processes end together, between two
-        steps (`Ranks.shares`), and not here.
-        """
+        """`advance`, and an end to the work once someone has asked for it."""
 
         def advance_or_stop(count: int = 1, note: str = "") -> None:
             advance(count, note)
-            if self.ranks.count == 1:
-                self.stop.check()
+            self.stop.check()
 
         return advance_or_stop
 
@@ -157,15 +155,21 @@ class Epochs:
             return None
         split, damaged = plan.dataset.split(name), DamagedAnywhere(self.ranks, self.damaged_held_out)
         with self.observer.progress(f"errors on {name}", len(split), "images") as advance:
-            until_stopped = self._until_stopped(advance)
+            left = [len(split)]
+
+            def advance_for_all(images: int) -> None:  # the others are about as far
+                count = min(images * self.ranks.count, left[0])
+                left[0] -= count
+                self._until_stopped(advance)(count)
+
             return evaluate(
                 [classifier],
                 split,
                 plan.dataset.classes,
                 workers=plan.loader.options.workers,
-                progress=lambda images: until_stopped(images * self.ranks.count),  # the others are about as far
+                progress=advance_for_all,
                 on_damaged=damaged,
-                divide=partial(self.ranks.divide, damaged=damaged),
+                divide=partial(self.ranks.divide, stop=self.stop, damaged=damaged),
             )
 
     def _measure(self, classifier: Classifier) -> Evaluation | None:

@@ -22,9 +22,11 @@ from alexnet.arch.towers import TOWERS
 from alexnet.errors import InputError
 from alexnet.nn import Net
 from alexnet.nn.build import assemble
+from alexnet.nn.drawing import set_draws
 from alexnet.nn.exchange import BetweenDevices, BetweenProcesses, Exchange
 from alexnet.nn.layers import use_channels_last
 from alexnet.nn.towers import Pieces, TowerNet, Trunk, cut_tensors, join_tensors
+from alexnet.spans import Span
 from alexnet.train.ranks import Ranks
 from alexnet.train.share import Share
 from alexnet.train.summed import SummedGradients
@@ -68,6 +70,11 @@ class Layout:
         """Of the images whose labels `labels` gives: float32 or as autocast has it, (N, num_classes)."""
         logits: Tensor = self.nets[x.shape[-1]](x)
         return logits
+
+    def set_draws(self, seed: Sequence[int], images: Span | None) -> None:
+        """What rows draw next follows from `seed`; `images`: which of the step's the nets will see (None: all)."""
+        for net in self.nets.values():
+            set_draws(net, seed, images, self.devices[0])
 
     def labels(self, labels: Tensor, share: Share) -> Tensor:  # noqa: ARG002  some need it
         """Of the images whose logits this process has, from those of its own images."""
@@ -142,6 +149,12 @@ class Towers(Layout):
         specs = {net.spec.input[1]: net.spec} | _smaller(net.spec, sides)
         nets = {side: TowerNet(spec, exchange, pieces) for side, spec in specs.items()}
         super().__init__(nets[net.spec.input[1]], nets)
+        self._towers = tuple(nets.values())
+
+    def set_draws(self, seed: Sequence[int], images: Span | None) -> None:
+        """Of every part, on its device."""
+        for net in self._towers:
+            net.set_draws(seed, images)
 
     def sums(self, values: Tensors) -> dict[str, Tensor]:
         """Of all parts."""
@@ -181,6 +194,11 @@ class OneWeirdTrick(Layout):
         maps = self._exchange.gather([self._summed(x)], share.spans, 0)[0]
         logits: Tensor = self._head(maps)
         return logits
+
+    def set_draws(self, seed: Sequence[int], images: Span | None) -> None:
+        """`images`: those that this process's trunk will see; the head sees all."""
+        super().set_draws(seed, images)
+        self._head.set_draws(seed, None)
 
     def labels(self, labels: Tensor, share: Share) -> Tensor:
         """Of the images of all processes."""

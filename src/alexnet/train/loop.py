@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from time import monotonic
 from typing import Any
 
@@ -14,7 +14,6 @@ from torch import Tensor
 from alexnet.data.loader import Batch
 from alexnet.errors import DivergedError, InputError, RunError
 from alexnet.nn import InputLayer
-from alexnet.nn.drawing import kept_state, set_images
 from alexnet.nn.layers import TestScaledDropout, TrainScaledDropout
 from alexnet.recipes import Recipe
 from alexnet.spans import Span
@@ -83,16 +82,16 @@ class Trainer:
         `share`: where the batch is only this process's part of the step's; both results are then of all of it.
         All randomness follows from seed and step, so that a resumed run repeats what an uninterrupted one does.
         """
-        torch.manual_seed(int(np.random.SeedSequence((self.seed, step)).generate_state(1, np.uint64)[0]))
         progress = recipe_progress(self.recipe, step, self.total_steps)
-        self.optimizer.set_rates(progress, plateaus, warmup_share(self.recipe, step))
+        rng = np.random.default_rng((self.seed, step))
+        self.optimizer.set_rates(progress, plateaus, warmup_share(self.recipe, step), rng)
         images, labels, noise = (self._to_device(array) for array in (batch.images, batch.labels, batch.noise))
         assert images is not None
         assert labels is not None
         self._begin_training()
         coefficient = rate_at(self.recipe.color_noise, progress)
         try:
-            loss, wrong = self._pass_by_pass(images, labels, noise, coefficient, share or Share((len(labels),)))
+            loss, wrong = self._pass_by_pass(step, images, labels, noise, coefficient, share or Share((len(labels),)))
         except torch.OutOfMemoryError:
             raise RunError(
                 f"a batch of {len(images)} does not fit the memory of {self.device}; take it in several passes, "
@@ -103,7 +102,7 @@ class Trainer:
         return self.layout.totals(loss, wrong)
 
     def _pass_by_pass(
-        self, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float, share: Share
+        self, step: int, images: Tensor, labels: Tensor, noise: Tensor | None, coefficient: float, share: Share
     ) -> tuple[Tensor, Tensor]:
         """Gradients of the step; what this process adds to its mean loss, and its wrong answers."""
         images = images.contiguous(memory_format=torch.channels_last)
@@ -112,12 +111,8 @@ class Trainer:
         for start in starts:
             place = slice(start, min(start + self.images_per_pass, len(labels)))
             own = Span(share.own.start + start, place.stop - start, share.total)
-            for net in self.layout.nets.values():
-                set_images(net, None if own.size == own.total else own)
-            with ExitStack() as stack:
-                if start != starts[-1]:
-                    stack.enter_context(self.layout.more_to_come())
-                    stack.enter_context(kept_state(*self.layout.devices))  # every pass draws for the whole step
+            self.layout.set_draws((self.seed, step), None if own.size == own.total else own)
+            with self.layout.more_to_come() if start != starts[-1] else nullcontext():
                 colours = None if noise is None else noise[place]
                 found.append(
                     self._gradients(images[place], labels[place], colours, coefficient, share, adds=bool(found))

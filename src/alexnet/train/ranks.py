@@ -6,7 +6,8 @@ Between such places a process that is gone breaks its connections, and the other
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from signal import Signals
 from typing import Any, NoReturn, TypeVar
@@ -143,18 +144,33 @@ class Ranks:
             if self.is_first:
                 (folder / token).unlink(missing_ok=True)
 
-    def divide(self, count: int, batch_size: int, measure: Measure, damaged: "DamagedAnywhere | None" = None) -> Sums:
+    def divide(
+        self,
+        count: int,
+        batch_size: int,
+        measure: Measure,
+        damaged: "DamagedAnywhere",
+        stop: StopRequest | None = None,
+    ) -> Sums:
         """What `measure` gives of the numbers below `count`, of which each process measures some: see `evaluate`.
 
-        Each has whole batches, which are those of one process alone.
+        Each has whole batches, which are those of one process alone. `measure` may raise the
+        `Stopped` of `stop`: then all do.
         """
         own = spans(-(-count // batch_size), self.count)[self.rank]
         indices = np.arange(own.start * batch_size, min(own.stop * batch_size, count))
-        found = self.together(lambda: measure(indices), patiently=True)
         if self.count == 1:
-            return found
-        if damaged is not None:
-            damaged.tell()
+            return measure(indices)
+
+        def measure_or_stop() -> Sums | None:
+            with suppress(Stopped):
+                return measure(indices)
+            return None
+
+        found = self.together(measure_or_stop, patiently=True)
+        if stop:
+            self._stop_together(stop, self._numbers([stop.signal or 0]))
+        damaged.tell()
         total = torch.tensor(found, dtype=torch.float64)
         dist.all_reduce(total, group=self._control)
         return Sums(*total.tolist())
@@ -183,22 +199,27 @@ class Ranks:
             except Exception as failure:
                 error = failure
             images = _FAILED if error else _ENDED if batch is None else len(batch.labels)
-            sizes, signals, left_out = zip(*self._numbers([images, stop.signal or 0, len(damaged)]), strict=True)
+            theirs = self._numbers([images, len(damaged), stop.signal or 0])
+            sizes, left_out, _ = zip(*theirs, strict=True)
             if _FAILED in sizes:
                 self._raise_said(error)
             if any(left_out):
                 damaged.tell()
             if _ENDED in sizes:
                 return
-            if any(signals):
-                stop.signal = stop.signal or Signals(max(signals))
-                raise Stopped
+            self._stop_together(stop, theirs)
             if not divides_images and len(set(sizes)) > 1:
                 raise InputError(
                     f"the processes read {' and '.join(map(str, sizes))} images of one batch; "
                     "are the data the same everywhere?"
                 )
             yield batch, Share(sizes, self.rank) if divides_images else Share((images,))
+
+    def _stop_together(self, stop: StopRequest, theirs: Iterable[Sequence[int]]) -> None:
+        """`theirs`: of each process, last, the signal that has asked it to stop."""
+        if signal := max(numbers[-1] for numbers in theirs):
+            stop.signal = stop.signal or Signals(signal)
+            raise Stopped
 
     def _numbers(self, values: list[int], *, patiently: bool = False) -> list[list[int]]:
         ours = torch.tensor(values, dtype=torch.int64)

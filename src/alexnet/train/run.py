@@ -60,8 +60,7 @@ def train(
     `dataset`: what `options.data` would be opened as, where it is open already or has no name, such as some classes of
     another; it is needed again to resume. `device`, `workers`, `parallel` and `images_per_pass` (a step's images go
     through the net in so many at a time) belong to the machine, not to the run: they may differ when it is resumed.
-    Ctrl-C and SIGTERM save where the run stands, after the step in hand, and then do what they always do. One run at a
-    time in a process: each step seeds torch's generator, which all threads share.
+    Ctrl-C and SIGTERM save where the run stands, after the step in hand, and then do what they always do.
 
     Under `torchrun` all processes call this, and share the run as `parallel` says, see `alexnet.train.layouts`. Those
     that it starts again after a failure go on from the last checkpoint in `out`.

@@ -14,6 +14,7 @@ it the batch.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -76,22 +77,24 @@ class Sgd2012:
                 # Present from the start: torch would otherwise take the first gradient whole, undampened.
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
-    def set_rates(self, progress: float, plateaus: int = 0, share: float = 1.0) -> None:
-        """Apply the recipe's rates at `progress` (0 to 1) to every group, `share` of them in a warm-up."""
+    def set_rates(
+        self, progress: float, plateaus: int = 0, share: float = 1.0, rng: np.random.Generator | None = None
+    ) -> None:
+        """Apply the recipe's rates at `progress` (0 to 1) to every group, `share` of them in a warm-up.
+
+        `rng` draws the noise of rates that have one.
+        """
+        rng = rng or np.random.default_rng()
         self.rates.clear()
         for group in self.optimizer.param_groups:
             if group["key"] not in self.rates:  # parts of a row draw one noise
-                self.rates[group["key"]] = share * self._drawn(group["schedule"], progress, plateaus)
+                self.rates[group["key"]] = share * _drawn(group["schedule"], progress, plateaus, rng)
             rate = self.rates[group["key"]]
             # Without momentum torch keeps no buffer, and both rules are one.
             inside = self.recipe.update != "pytorch" and group["momentum"] > 0
             group["lr"], group["dampening"] = (1.0, 1.0 - rate) if inside else (rate, 0.0)
             for parameter in group["params"]:
                 parameter.requires_grad_(rate > 0)
-
-    def _drawn(self, schedule: Schedule, progress: float, plateaus: int) -> float:
-        rate, noise = rate_at(schedule, progress, plateaus), getattr(schedule, "noise", 0.0)
-        return rate * (1 + noise * abs(float(torch.randn(())))) if noise else rate
 
     def step(self) -> None:
         """Move every parameter that has a gradient, and drop the gradients."""
@@ -126,6 +129,11 @@ class Sgd2012:
         """Copy buffers saved by `velocities` back in."""
         for name, buffer in self.velocities().items():
             buffer.copy_(velocities[name])
+
+
+def _drawn(schedule: Schedule, progress: float, plateaus: int, rng: np.random.Generator) -> float:
+    rate, noise = rate_at(schedule, progress, plateaus), getattr(schedule, "noise", 0.0)
+    return rate * (1 + noise * abs(rng.standard_normal())) if noise else rate
 
 
 def _square(tensor: Tensor) -> Tensor:
