@@ -5,14 +5,16 @@
 
 Random images and labels, recipe krizhevsky-145 over ten steps, which drops its rates, freezes conv1 and ends its colour
 noise; dropout is on. In the fourth step the first process has all of the images. Printed are the largest differences,
-of a tensor of its largest number, in float64 but for the loss. `towers, one process` has both towers in one process,
-`in passes` takes a step's images two at a time.
+of a tensor of its largest number, in float64. `towers, one process` has both towers in one process,
+`in passes` takes a step's images two at a time, `2 machines` are this one, which says that it is two.
 """
 
 import argparse
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import torch
@@ -33,6 +35,7 @@ from alexnet.train.share import Share
 
 CPU, CLASSES, STEPS, BATCH_SIZE = torch.device("cpu"), 11, 10, 9
 ALONE_IN_STEP = 3
+TWO_MACHINES = "one-weird-trick, 2 machines"
 
 
 class DoubleInputs(InputLayer):
@@ -43,10 +46,15 @@ class DoubleInputs(InputLayer):
         return found.double()
 
 
-def trainer_of(spec: Spec, parallel: str, ranks: Ranks, images_per_pass: int | None = None) -> Trainer:
-    side = spec.input[1]
+def trainer_of(
+    spec: Spec, parallel: str, ranks: Ranks, images_per_pass: int | None = None, machines: int = 1
+) -> Trainer:
+    side, here = spec.input[1], ranks.count // machines
+    ranks.local = ranks.rank % here
+    with mock.patch.dict(os.environ, LOCAL_WORLD_SIZE=str(here)):
+        layout = lay_out(parallel, build(spec, seed=0).double(), [], ranks, CPU)  # type: ignore[arg-type]
     return Trainer(
-        lay_out(parallel, build(spec, seed=0).double(), [], ranks, CPU),  # type: ignore[arg-type]
+        layout,
         replace(KRIZHEVSKY_145, batch_size=BATCH_SIZE, hold_steps=0),
         DoubleInputs(Preprocessing(resize=side, crop=side, mean=(120.0, 119.0, 105.0))),
         device=CPU,
@@ -76,9 +84,11 @@ def apart(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:
     )
 
 
-def compare(spec: Spec, parallel: str, ranks: Ranks, images_per_pass: int | None) -> tuple[float, ...]:
+def compare(
+    spec: Spec, parallel: str, ranks: Ranks, images_per_pass: int | None = None, machines: int = 1
+) -> tuple[float, ...]:
     """Of loss, weights after the first step, weights and velocities after the last."""
-    one, many = trainer_of(spec, "data", Ranks()), trainer_of(spec, parallel, ranks, images_per_pass)
+    one, many = trainer_of(spec, "data", Ranks()), trainer_of(spec, parallel, ranks, images_per_pass, machines)
     losses, first = 0.0, 0.0
     for step in range(STEPS):
         batch = batch_of(spec.input[1], step)
@@ -105,21 +115,22 @@ def main() -> None:
     with joined(CPU) as ranks:
         say: Callable[..., None] = partial(print, flush=True) if ranks.is_first else _silent
         say(f"{ranks.count} processes; largest differences from one, {STEPS} steps of {BATCH_SIZE} images, float64")
-        say(f"{'':46}{'loss':>9}{'weights':>9}{'weights':>9}{'velocities':>12}")
-        say(f"{'':46}{'':>9}{'1 step':>9}{'10 steps':>9}{'10 steps':>12}")
+        say(f"{'':48}{'loss':>9}{'weights':>9}{'weights':>9}{'velocities':>12}")
+        say(f"{'':48}{'':>9}{'1 step':>9}{'10 steps':>9}{'10 steps':>12}")
         ways = {
-            "data": partial(compare, parallel="data", ranks=ranks, images_per_pass=None),
+            "data": partial(compare, parallel="data", ranks=ranks),
             "data, in passes": partial(compare, parallel="data", ranks=ranks, images_per_pass=2),
-            "towers": partial(compare, parallel="towers", ranks=ranks, images_per_pass=None),
-            "towers, one process": partial(compare, parallel="towers", ranks=Ranks(), images_per_pass=None),
-            "one-weird-trick": partial(compare, parallel="one-weird-trick", ranks=ranks, images_per_pass=None),
+            "towers": partial(compare, parallel="towers", ranks=ranks),
+            "towers, one process": partial(compare, parallel="towers", ranks=Ranks()),
+            "one-weird-trick": partial(compare, parallel="one-weird-trick", ranks=ranks),
+            TWO_MACHINES: partial(compare, parallel="one-weird-trick", ranks=ranks, machines=2),
         }
         for net in nets:
             for way, difference in ways.items():
-                if way == "towers" and ranks.count != 2:
+                if (way == "towers" and ranks.count != 2) or (way == TWO_MACHINES and ranks.count < 4):
                     continue
                 loss, first, weights, velocities = difference(find(net, num_classes=CLASSES))
-                say(f"{net:20}{way:26}{loss:9.0e}{first:9.0e}{weights:9.0e}{velocities:12.0e}")
+                say(f"{net:20}{way:28}{loss:9.0e}{first:9.0e}{weights:9.0e}{velocities:12.0e}")
 
 
 if __name__ == "__main__":

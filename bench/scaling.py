@@ -34,7 +34,7 @@ from alexnet.arch import find
 from alexnet.arch.cut import at_first_fc, cut
 from alexnet.arch.shapes import measure
 from alexnet.arch.spec import Spec
-from alexnet.arch.traffic import of_data_parallel, of_one_weird_trick, of_parts, total
+from alexnet.arch.traffic import between_machines, of_data_parallel, of_one_weird_trick, of_parts, total
 from alexnet.cores import usable_cores
 from alexnet.data.loader import Batch
 from alexnet.errors import SpecError
@@ -50,28 +50,50 @@ from alexnet.train.share import Share
 from ours import MEAN, NET, random_batch
 from record import record
 
-WAYS = ("data", "towers", "one-weird-trick")
+# How work is shared, and by processes of how many machines; here all of them are this one, which says that it is two.
+WAYS = {
+    "data": ("data", 1),
+    "towers": ("towers", 1),
+    "one-weird-trick": ("one-weird-trick", 1),
+    "trick, 2 machines": ("one-weird-trick", 2),
+}
 BF16_BYTES, PROBE_NUMBERS, CPU = 2, 8_000_000, torch.device("cpu")
 
 COUNTS, IMAGES_EACH = (2, 8, 32, 128, 1024), 128
-LINKS = {"300 GB/s": 300e9, "12.5 GB/s": 12.5e9}  # bytes that one device sends: as NVLink, as 100 Gbit/s Ethernet
+# Bytes that one device sends in a second: as NVLink, as 100 Gbit/s Ethernet.
+LINKS = {"300 GB/s": 300e9, "12.5 GB/s": 12.5e9}
+DEVICES_OF_A_MACHINE = 8
 
 
-def sent_by(spec: Spec, way: str, processes: int, images: int) -> int:
-    """Bytes that one process sends in a step, by the model."""
-    match way:
+def sent_by(spec: Spec, way: str, processes: int, images: int) -> tuple[int, int]:
+    """Bytes that one process sends in a step, by the model: within its machine, and between machines.
+
+    What the processes of all machines add up goes between them.
+    """
+    parallel, machines = WAYS[way]
+    match parallel:
         case "data":
-            return total(of_data_parallel(spec, processes))
+            return total(of_data_parallel(spec, processes)), 0
         case "towers":
-            return total(of_parts(spec, processes, images, BF16_BYTES))
+            return total(of_parts(spec, processes, images, BF16_BYTES)), 0
         case _:
-            return total(of_one_weird_trick(spec, processes, images * processes, BF16_BYTES))
+            return of_trick(spec, processes, processes // machines, images)
+
+
+def of_trick(spec: Spec, processes: int, devices: int, images: int) -> tuple[int, int]:
+    """As `sent_by`, in machines of so many devices."""
+    within = of_one_weird_trick(spec, devices, images * devices, BF16_BYTES)
+    if processes == devices:
+        return total(within), 0
+    gradients = {row: sent for row, sent in of_data_parallel(spec, processes).items() if row in at_first_fc(spec).trunk}
+    activations = total(within) - sum(within.get(row, 0) for row in gradients)
+    return activations, total(gradients) + total(between_machines(spec, processes // devices, devices))
 
 
 def macs_of(spec: Spec, way: str, processes: int, images: int) -> float:
     """Multiply-adds of one process in a step, forwards: backwards are as many again, twice."""
     whole = sum(shape.macs for shape in measure(spec))
-    match way:
+    match WAYS[way][0]:
         case "data":
             return images * whole
         case "towers":
@@ -83,33 +105,35 @@ def macs_of(spec: Spec, way: str, processes: int, images: int) -> float:
 
 
 @contextmanager
-def counted(processes: int) -> Iterator[dict[str, int]]:
+def counted() -> Iterator[dict[str, int]]:
     """Bytes that this process would send if every exchange were a ring."""
     sent = {"bytes": 0}
 
-    def count(whole: int) -> None:
-        sent["bytes"] += whole * (processes - 1) // processes
-
-    def counting(name: str, size: Callable[..., int]) -> Any:
+    def counting(name: str, size: Callable[..., tuple[int, int]]) -> Any:
         original = getattr(dist, name)
 
         def exchange(*arguments: Any, **options: Any) -> Any:
-            count(size(*arguments))
+            whole, processes = size(*arguments, **options)
+            sent["bytes"] += whole * (processes - 1) // processes
             return original(*arguments, **options)
 
         return mock.patch.object(dist, name, exchange)
 
     with (
-        counting("all_gather", lambda _, ours, *__: ours.nbytes * processes),
-        counting("reduce_scatter", lambda _, shares, *__: sum(share.nbytes for share in shares)),
-        counting("all_reduce", lambda tensor, *_: 2 * tensor.nbytes),
+        counting("all_gather", lambda theirs, ours, *_: (ours.nbytes * len(theirs), len(theirs))),
+        counting("reduce_scatter", lambda _, shares, **__: (sum(share.nbytes for share in shares), len(shares))),
+        counting("all_reduce", lambda tensor, group, **_: (2 * tensor.nbytes, group.size())),
     ):
         yield sent
 
 
 def trainer_of(way: str, ranks: Ranks, batch_size: int) -> Trainer:
     net = build(find(NET), seed=0)
-    layout = lay_out(way, net, [], ranks, CPU)  # type: ignore[arg-type]
+    parallel, machines = WAYS[way]
+    here = ranks.count // machines
+    ranks.local = ranks.rank % here
+    with mock.patch.dict(os.environ, LOCAL_WORLD_SIZE=str(here)):
+        layout = lay_out(parallel, net, [], ranks, CPU)  # type: ignore[arg-type]
     recipe = replace(KRIZHEVSKY_145, batch_size=batch_size)
     inputs = InputLayer(Preprocessing(mean=MEAN))
     return Trainer(layout, recipe, inputs, device=CPU, dtype=torch.bfloat16, seed=0, total_steps=1_000_000)
@@ -153,14 +177,15 @@ def alone(batch: Batch, images: int, steps: int) -> dict[str, float]:
 
 
 def _fits(way: str, processes: int) -> bool:
-    return processes > 1 and (way != "towers" or processes == 2)
+    parallel, machines = WAYS[way]
+    return processes > 1 and (parallel != "towers" or processes == 2) and (machines == 1 or processes > machines)
 
 
 def measured(way: str, ranks: Ranks, batch: Batch, images: int, steps: int) -> dict[str, float]:
     divides = way != "towers"
     trainer = trainer_of(way, ranks, images * (ranks.count if divides else 1))
     share = Share((images,) * ranks.count, ranks.rank) if divides else Share((images,))
-    with counted(ranks.count) as sent:
+    with counted() as sent:
         seconds = timed(lambda step: trainer.step(batch, step, 0, share), steps)
     return {"seconds": seconds, "bytes": sent["bytes"] / (steps + 1)}
 
@@ -186,23 +211,23 @@ def main() -> None:
         return
     spec, kept = find(NET), {}
     print(f"{NET}, bf16, {asked.images} images a process, one thread each, {usable_cores()} cores; medians")
-    print("processes  way               step    model   MB sent  counted  images/s  of one alone")
+    print("processes  way                 step    model   MB sent  counted  images/s  of one alone")
     for processes in asked.processes:
         found = kept[processes] = launch(processes, asked.images, asked.steps)
         one = kept.setdefault(1, found)
         per_mac = (found["alone"] - found["update"]) / macs_of(spec, "data", 1, asked.images)
-        print(f"{processes:9}  {'each alone':15} {found['alone']:6.2f} s")
+        print(f"{processes:9}  {'each alone':17} {found['alone']:6.2f} s")
         for way in WAYS:
             if way not in found:
                 continue
             images = asked.images * (1 if way == "towers" else processes)
             per_byte = found["all_reduce"] / (2 * 4 * PROBE_NUMBERS * (processes - 1) / processes)
-            sent = sent_by(spec, way, processes, asked.images)
+            sent = sum(sent_by(spec, way, processes, asked.images))
             model = macs_of(spec, way, processes, asked.images) * per_mac + sent * per_byte + found["update"]
             seconds = found[way]["seconds"]
             gain = images / seconds / (asked.images / one["alone"])
             print(
-                f"{processes:9}  {way:15} {seconds:6.2f} s {model:6.2f} s {sent / 1e6:8.1f} "
+                f"{processes:9}  {way:17} {seconds:6.2f} s {model:6.2f} s {sent / 1e6:8.1f} "
                 f"{found[way]['bytes'] / 1e6:8.1f} {images / seconds:9.1f}  {gain:5.2f} times"
             )
     record("scaling", {"images": asked.images, "found": kept})
@@ -212,18 +237,32 @@ def main() -> None:
 def print_model(spec: Spec, rate: float) -> None:
     """Of many devices: their exchanges all hidden behind the computing, or none, are the two bounds."""
     print(f"\nassumed: {rate:,.0f} images/s a device, {IMAGES_EACH} each; of P times that, exchange hidden / not")
+    fast, slow = LINKS.values()
     for link, speed in LINKS.items():
-        print(f"{link:17}" + "".join(f"{count:>15,}" for count in COUNTS))
+        print(f"{link:32}" + "".join(f"{count:>15,}" for count in COUNTS))
         for way in ("data", "one-weird-trick"):
-            print(f"  {way:15}" + "".join(f"{bounds(spec, way, count, rate, speed):>15}" for count in COUNTS))
+            seconds = [exchange(spec, way, count, count, speed, speed) for count in COUNTS]
+            print(f"  {way:30}" + "".join(f"{bounds(each, rate):>15}" for each in seconds))
+    print(f"machines of {DEVICES_OF_A_MACHINE}: {' within, '.join(LINKS)} a device between")
+    seconds = [exchange(spec, "one-weird-trick", count, DEVICES_OF_A_MACHINE, fast, slow) for count in COUNTS]
+    print(f"  {'one-weird-trick':30}" + "".join(f"{bounds(each, rate):>15}" for each in seconds))
 
 
-def bounds(spec: Spec, way: str, devices: int, rate: float, speed: float) -> str:
-    seconds = IMAGES_EACH / rate
+def exchange(spec: Spec, way: str, processes: int, devices: int, fast: float, slow: float) -> float | None:
+    """Seconds of a step in machines of so many devices; None where there are more parts than classes."""
+    if way == "data":
+        return sum(sent_by(spec, way, processes, IMAGES_EACH)) / slow
     try:
-        exchange = sent_by(spec, way, devices, IMAGES_EACH) / speed
-    except SpecError:  # more devices than classes
+        within, between = of_trick(spec, processes, min(devices, processes), IMAGES_EACH)
+    except SpecError:
+        return None
+    return within / fast + between / slow
+
+
+def bounds(exchange: float | None, rate: float) -> str:
+    if exchange is None:
         return "-"
+    seconds = IMAGES_EACH / rate
     return f"{seconds / max(seconds, exchange):.0%} / {seconds / (seconds + exchange):.0%}"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from alexnet.arch import NETS, find
-from alexnet.arch.traffic import of_data_parallel, of_one_weird_trick, of_parts, total
+from alexnet.arch.traffic import between_machines, of_data_parallel, of_one_weird_trick, of_parts, total
 
 NET = NETS["krizhevsky-145"]
 BATCH, BF16 = 128, 2
@@ -42,6 +42,19 @@ def test_it_is_the_sum_of_both_ways_for_its_rows():
     }
     assert sent["fc6"] == 2 * 256 * 6 * 6 * 4 * BATCH * BF16 * 3 // 4
     assert sent["fc7"] == 2 * 4096 * 4 * BATCH * BF16 * 3 // 4
+
+
+def test_machines_send_each_other_the_gradients_of_one_part():
+    """An eighth of those of the fc rows, twice, but for what stays: with many machines less than their activations."""
+    sent = between_machines(NET, 4, 8)
+    assert sent == {
+        "fc6": 2 * 4 * (9216 + 1) * 512 * 3 // 4,
+        "fc7": 2 * 4 * (4096 + 1) * 512 * 3 // 4,
+        "fc8": 2 * 4 * (4096 + 1) * 125 * 3 // 4,
+    }
+    assert not between_machines(NET, 1, 8)
+    apart = total(of_one_weird_trick(NET, 8, 8 * BATCH, BF16)) + total(between_machines(NET, 16, 8))
+    assert apart < total(of_one_weird_trick(NET, 128, 128 * BATCH, BF16)) / 2
 
 
 @pytest.mark.parametrize("net", ["krizhevsky-145", "one-weird-trick", "cifar-towers"])

@@ -43,9 +43,12 @@ def environment(**more: str) -> dict[str, str]:
     return ours | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"} | more
 
 
-def of_rank(rank: int, count: int, port: int) -> dict[str, str]:
-    """What torchrun tells process `rank` of `count` on one machine."""
-    numbers = {"RANK": rank, "WORLD_SIZE": count, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
+def of_rank(rank: int, count: int, port: int, machines: int = 1) -> dict[str, str]:
+    """What torchrun tells process `rank` of `count` on so many machines, all of which are this one."""
+    here = count // machines
+    numbers = {
+        "RANK": rank, "WORLD_SIZE": count, "LOCAL_RANK": rank % here, "LOCAL_WORLD_SIZE": here, "MASTER_PORT": port,
+    }  # fmt: skip
     return {"MASTER_ADDR": "127.0.0.1"} | {name: str(number) for name, number in numbers.items()}
 
 
@@ -87,15 +90,16 @@ def run_ranks(
     count: int = 2,
     *,
     limit: float = LIMIT,
+    machines: int = 1,
     different: Mapping[int, Sequence[str]] | None = None,
 ) -> list[Ended]:
-    """`python ARGUMENTS` in `count` processes; `different`: the arguments of some of them."""
+    """`python ARGUMENTS` in `count` processes, as of so many machines; `different`: the arguments of some of them."""
     port, until = free_port(), monotonic() + limit
     with ExitStack() as stack:
         running = []
         for rank in range(count):
             command = [sys.executable, *((different or {}).get(rank, arguments))]
-            running.append(stack.enter_context(begun(command, environment(**of_rank(rank, count, port)))))
+            running.append(stack.enter_context(begun(command, environment(**of_rank(rank, count, port, machines)))))
         return [ended(process, until - monotonic()) for process in running]
 
 

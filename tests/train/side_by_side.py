@@ -1,7 +1,7 @@
 """What the processes of tests/train/test_layouts.py do: ten steps in a layout, and beside them the same in one net.
 
 `python -m tests.train.side_by_side FOLDER NAME...`, in each process; the first writes to FOLDER/NAME.json.
-All in double, but for the loss, so that differences are those of the order of sums.
+All in double, so that differences are those of the order of sums.
 """
 
 import json
@@ -24,7 +24,7 @@ from alexnet.preprocess import Preprocessing
 from alexnet.recipes import find_recipe
 from alexnet.spans import spans
 from alexnet.train.joining import joined
-from alexnet.train.layouts import Parallel, lay_out
+from alexnet.train.layouts import OneWeirdTrick, Parallel, lay_out
 from alexnet.train.loop import Trainer
 from alexnet.train.ranks import Ranks
 from alexnet.train.share import Share
@@ -159,6 +159,7 @@ def compare(what: Comparison, ranks: Ranks) -> dict[str, Any]:
             found["first gradient"] = largest(ours.velocities(), one.velocities())  # of which it is a multiple
     found["weights"] = largest(ours.weights(), one.weights())
     found["velocities"] = largest(ours.velocities(), one.velocities())
+    found["parts"] = ours.layout.module.head.exchange.num_parts if isinstance(ours.layout, OneWeirdTrick) else None
     begun = build(one.layout.spec, seed=0).double().state_dict()
     found["moved"] = min(difference(tensor, begun[name]) for name, tensor in one.weights().items() if "weight" in name)
     return found | {"back and forth": back_and_forth(what, ours, one)}

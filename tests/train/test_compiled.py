@@ -159,9 +159,10 @@ def test_the_loss_of_a_net_is_one_graph_with_the_same_gradients(net, monkeypatch
     trainer = trainer_of(net)
     batch = images_for(trainer, 4)
     trainer.net.train()
-    trainer.layout.set_draws((1, 2), None)
+    share = Share((4,))
+    trainer.layout.set_draws((1, 2), share.own, share)
     arrays = (torch.from_numpy(array) for array in (batch.images, batch.labels, batch.noise))
-    arguments = (*arrays, 0.1, Share((4,)))
+    arguments = (*arrays, 0.1, share)
     compiled_loss = torch.compile(trainer._loss, backend="aot_eager", fullgraph=True, dynamic=False)
     results = []
     for loss_of in (compiled_loss, trainer._loss):
@@ -220,8 +221,9 @@ def test_on_a_card_random_numbers_of_a_replayed_graph_follow_from_the_seed():
     trainer.net.train()
 
     def gradient(seed: int) -> torch.Tensor:
-        trainer.layout.set_draws((seed,), None)
-        trainer._gradients(images, labels, noise, 0.1, Share((len(labels),)))
+        share = Share((len(labels),))
+        trainer.layout.set_draws((seed,), share.own, share)
+        trainer._gradients(images, labels, noise, 0.1, share)
         found = trainer.net.fc8.weight.grad.clone()
         trainer.optimizer.optimizer.zero_grad(set_to_none=True)
         return found
@@ -240,11 +242,12 @@ def test_on_a_card_a_replayed_graph_drops_the_units_that_the_net_as_written_does
     images, labels, noise = (torch.from_numpy(array).cuda() for array in (batch.images, batch.labels, batch.noise))
     images = images.contiguous(memory_format=torch.channels_last)
     trainer.net.train()
+    share = Share((len(labels),))
     for seed in range(4):  # the first compile and record
         gradients = []
         for way in (trainer._gradients._plain, trainer._gradients):
-            trainer.layout.set_draws((seed,), None)
-            way(images, labels, noise, 0.1, Share((len(labels),)))
+            trainer.layout.set_draws((seed,), share.own, share)
+            way(images, labels, noise, 0.1, share)
             gradients.append(trainer.net.fc8.weight.grad.clone())
             trainer.optimizer.optimizer.zero_grad(set_to_none=True)
         assert (gradients[0] - gradients[1]).norm() < 0.02 * gradients[0].norm()

@@ -139,3 +139,23 @@ def test_what_one_command_starts_is_known_again(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     assert Ranks().launch == Ranks(0, 2).launch
     assert str(os.getppid()) in Ranks().launch
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([[2, 0], [2, 1], [2, 0], [2, 1]], 2),
+        ([[4, 0], [4, 1], [4, 2], [4, 3]], 4),
+        ([[1, 0]] * 4, 4),
+        ([[3, 0], [3, 1], [3, 2], [1, 0]], 4),
+        ([[2, 0], [2, 0], [2, 1], [2, 1]], 4),
+    ],
+    ids=["two of two", "one of four", "four of one", "three and one", "in another order"],
+)
+def test_machines_are_told_apart_where_they_are_alike(
+    numbers: list[list[int]], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`numbers`: of each process, how many its machine has, and which of them it is."""
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(numbers[0][0]))
+    monkeypatch.setattr(Ranks, "_numbers", lambda *_: numbers)
+    assert Ranks(0, 4).on_each_machine() == expected

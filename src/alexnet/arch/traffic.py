@@ -45,7 +45,10 @@ def of_parts(spec: Spec, num_devices: int, batch_size: int, number_bytes: int) -
 
 
 def of_one_weird_trick(spec: Spec, num_devices: int, batch_size: int, number_bytes: int) -> Bytes:
-    """Gradients of the rows before the first fc row; what that reads, of all images; and the fc rows in parts."""
+    """Gradients of the rows before the first fc row; what that reads, of all images; and the fc rows in parts.
+
+    Of one machine; what several send each other beyond the first of these: `between_machines`.
+    """
     if num_devices == 1:
         return {}
     trunk, last, head = at_first_fc(spec)
@@ -54,6 +57,16 @@ def of_one_weird_trick(spec: Spec, num_devices: int, batch_size: int, number_byt
     parts = of_parts(head, num_devices, batch_size, number_bytes)
     first = head.rows[0].name
     return gradients | {first: 2 * _ring(read * batch_size * number_bytes, num_devices)} | parts
+
+
+def between_machines(spec: Spec, num_machines: int, num_devices: int) -> Bytes:
+    """Gradients of a part of the fc rows, of which each of `num_machines` has all, on `num_devices`; in float32.
+
+    The first device sends most, where outputs do not divide.
+    """
+    parts = cut(at_first_fc(spec).head, num_devices)
+    sent = {row.name: _ring(2 * FLOAT32_BYTES * row.parts[0].params, num_machines) for row in parts}
+    return {name: count for name, count in sent.items() if count}
 
 
 def total(sent: Mapping[str, int]) -> int:

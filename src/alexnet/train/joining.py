@@ -13,15 +13,12 @@ from torch.distributed.rendezvous import rendezvous
 
 from alexnet import __version__
 from alexnet.errors import DivergedError, InputError, RunError, ToldElsewhereError
-from alexnet.train.ranks import Ranks
+from alexnet.train.ranks import STEPPING, Ranks
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
-# A process that dies breaks its connections at once; of a cut network nobody hears, but from these clocks. All ours.
 # To find each other; torchrun starts all of them at once.
 JOINING = timedelta(minutes=3)
-# For each step, checkpoint and measurement: the slowest process may be behind the fastest by so much.
-STEPPING = timedelta(minutes=10)
 # For what one does while the others wait, such as the mean of all training images.
 WAITING = timedelta(hours=6)
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
 
 from alexnet.arch.cut import at_first_fc
 from alexnet.arch.smaller import smaller
@@ -27,6 +28,7 @@ from alexnet.nn.exchange import BetweenDevices, BetweenProcesses, Exchange
 from alexnet.nn.layers import use_channels_last
 from alexnet.nn.towers import Pieces, TowerNet, Trunk, cut_tensors, join_tensors
 from alexnet.spans import Span
+from alexnet.train.mesh import DEVICES, MACHINES, mesh_of
 from alexnet.train.ranks import Ranks
 from alexnet.train.share import Share
 from alexnet.train.summed import SummedGradients
@@ -71,8 +73,8 @@ class Layout:
         logits: Tensor = self.nets[x.shape[-1]](x)
         return logits
 
-    def set_draws(self, seed: Sequence[int], images: Span | None) -> None:
-        """What rows draw next follows from `seed`; `images`: which of the step's the nets will see (None: all)."""
+    def set_draws(self, seed: Sequence[int], images: Span, share: Share) -> None:  # noqa: ARG002  some need it
+        """What rows draw next follows from `seed`; `images`: which of the step's the nets will see."""
         for net in self.nets.values():
             set_draws(net, seed, images, self.devices[0])
 
@@ -129,9 +131,7 @@ class DataParallel(WholeNet):
 
     def totals(self, loss: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
         """Added up over the processes."""
-        both = torch.stack([loss.double(), wrong.double()])
-        dist.all_reduce(both, group=self._group)
-        return both[0].float(), both[1].long()
+        return _totals(loss, wrong, self._group)
 
     def more_to_come(self) -> AbstractContextManager[Any]:
         """Gradients are added up over the processes once, in the last pass."""
@@ -151,7 +151,7 @@ class Towers(Layout):
         super().__init__(nets[net.spec.input[1]], nets)
         self._towers = tuple(nets.values())
 
-    def set_draws(self, seed: Sequence[int], images: Span | None) -> None:
+    def set_draws(self, seed: Sequence[int], images: Span, share: Share) -> None:  # noqa: ARG002
         """Of every part, on its device."""
         for net in self._towers:
             net.set_draws(seed, images)
@@ -170,12 +170,19 @@ class Towers(Layout):
 
 
 class OneWeirdTrick(Layout):
-    """Convolutions whole in every process, for its own images; fc rows in parts, for the images of all."""
+    """Convolutions whole in every process, for its own images; fc rows in parts, for the images of all.
+
+    Over several machines, as `mesh` has them (see `alexnet.train.mesh`), each has all parts of the fc rows, for the
+    images of its own processes: gradients of a part, a share of all weights, are less than the activations of all.
+    """
 
     divides_images, takes_passes, way = True, False, "one weird trick"
 
-    def __init__(self, net: Net, device: torch.device, sides: Sequence[int] = (), *, group: dist.ProcessGroup) -> None:
-        self._exchange = BetweenProcesses(group, device)
+    def __init__(
+        self, net: Net, device: torch.device, sides: Sequence[int] = (), *, group: dist.ProcessGroup, mesh: DeviceMesh
+    ) -> None:
+        self._exchange = BetweenProcesses(mesh.get_group(DEVICES), device)
+        self._alike = mesh.get_group(MACHINES)  # those with the same part
         in_trunk, _, self._head_spec = at_first_fc(net.spec)
         above, below = _parted(net.to(device).state_dict(), in_trunk)
         weights = {name: nn.Parameter(tensor) for name, tensor in above.items()}
@@ -186,23 +193,35 @@ class OneWeirdTrick(Layout):
         trunks = {side: Trunk(spec, at_first_fc(spec).last, weights) for side, spec in specs.items()}
         use_channels_last(trunks[net.spec.input[1]])
         self._summed = SummedGradients(trunks, group)
+        heads = {self._head_spec.input[2]: self._head}
+        self._summed_head = SummedGradients(heads, self._alike) if self._alike.size() > 1 else self._head
         self._in_trunk = in_trunk
         super().__init__(_InTwo(net.spec, trunks[net.spec.input[1]], self._head), trunks)
 
     def logits(self, x: Tensor, share: Share) -> Tensor:
-        """Of the images of all processes."""
-        maps = self._exchange.gather([self._summed(x)], share.spans, 0)[0]
-        logits: Tensor = self._head(maps)
+        """Of the images of all processes of this machine."""
+        maps = self._exchange.gather([self._summed(x)], self._here(share).spans, 0)[0]
+        logits: Tensor = self._summed_head(maps)
         return logits
 
-    def set_draws(self, seed: Sequence[int], images: Span | None) -> None:
-        """`images`: those that this process's trunk will see; the head sees all."""
-        super().set_draws(seed, images)
-        self._head.set_draws(seed, None)
+    def set_draws(self, seed: Sequence[int], images: Span, share: Share) -> None:
+        """`images`: those that this process's trunk will see; the head sees those of its machine."""
+        super().set_draws(seed, images, share)
+        here = self._here(share)
+        self._head.set_draws(seed, Span(images.start - here.own.start, here.total, share.total))
 
     def labels(self, labels: Tensor, share: Share) -> Tensor:
-        """Of the images of all processes."""
-        return self._exchange.gather_alike([labels[:, None]], share.spans, 0)[:, 0]
+        """Of the images of all processes of this machine."""
+        return self._exchange.gather_alike([labels[:, None]], self._here(share).spans, 0)[:, 0]
+
+    def totals(self, loss: Tensor, wrong: Tensor) -> tuple[Tensor, Tensor]:
+        """Added up over the machines."""
+        return _totals(loss, wrong, self._alike)
+
+    def _here(self, share: Share) -> Share:
+        """Of this machine alone."""
+        first = share.rank - share.rank % self._exchange.num_parts
+        return Share(share.sizes[first : first + self._exchange.num_parts], share.rank - first)
 
     def sums(self, values: Tensors) -> dict[str, Tensor]:
         """Those of the trunk, and of all parts of the head."""
@@ -246,11 +265,17 @@ def lay_out(parallel: Parallel, net: Net, sides: Iterable[int], ranks: Ranks, de
         case "towers":
             raise InputError(f"--parallel towers takes two processes, or one, not {ranks.count}")
         case "one-weird-trick" if ranks.group:
-            return OneWeirdTrick(net, device, others, group=ranks.group)
+            return OneWeirdTrick(net, device, others, group=ranks.group, mesh=mesh_of(ranks, device))
         case _:
             raise InputError(
                 "--parallel one-weird-trick takes several processes: torchrun --nproc-per-node 2 -m alexnet train ..."
             )
+
+
+def _totals(loss: Tensor, wrong: Tensor, group: dist.ProcessGroup) -> tuple[Tensor, Tensor]:
+    both = torch.stack([loss.double(), wrong.double()])
+    dist.all_reduce(both, group=group)
+    return both[0].to(loss.dtype), both[1].long()
 
 
 def _two_of(device: torch.device) -> tuple[torch.device, ...]:

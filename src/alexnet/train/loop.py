@@ -111,7 +111,7 @@ class Trainer:
         for start in starts:
             place = slice(start, min(start + self.images_per_pass, len(labels)))
             own = Span(share.own.start + start, place.stop - start, share.total)
-            self.layout.set_draws((self.seed, step), None if own.size == own.total else own)
+            self.layout.set_draws((self.seed, step), own, share)
             with self.layout.more_to_come() if start != starts[-1] else nullcontext():
                 colours = None if noise is None else noise[place]
                 found.append(
@@ -135,7 +135,8 @@ class Trainer:
         """What these images add to the mean loss of the step's, and how many top-1 answers are wrong."""
         x = self.inputs(images, noise, coefficient, dtype=self.dtype)
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32):
-            logits = self.layout.logits(x, share).float()
+            logits = self.layout.logits(x, share)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         labels = self.layout.labels(labels, share)
         loss = LOSSES[self.recipe.loss](logits, labels) if len(labels) else logits.sum()  # 0, with a gradient
         if len(labels) != share.total:

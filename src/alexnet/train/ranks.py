@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from signal import Signals
 from typing import Any, NoReturn, TypeVar
@@ -33,6 +34,10 @@ from alexnet.train.share import Share
 from alexnet.train.stop import Stopped, StopRequest
 
 _FAILED, _ENDED = -2, -1  # instead of a number of images
+
+# For each step, checkpoint and measurement: the slowest process may be behind the fastest by so much. Of a cut network
+# nobody hears, but from this clock.
+STEPPING = timedelta(minutes=10)
 
 MOST_SAID = 80  # characters of a fact in a line
 
@@ -78,6 +83,12 @@ class Ranks:
     def is_first(self) -> bool:
         """Whether this is the process that writes and speaks."""
         return self.rank == 0
+
+    def on_each_machine(self) -> int:
+        """How many processes every machine has; all of them where each has one, or they have different numbers."""
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", self.count))
+        alike = all(found == [here, rank % here] for rank, found in enumerate(self._numbers([here, self.local])))
+        return here if alike and here > 1 else self.count
 
     def together(self, work: Callable[[], T], *, patiently: bool = False) -> T:
         """What `work` gives here, once all have done theirs; `patiently`: which may take one of them hours.

@@ -137,4 +137,4 @@ def _drawn(schedule: Schedule, progress: float, plateaus: int, rng: np.random.Ge
 
 
 def _square(tensor: Tensor) -> Tensor:
-    return tensor.detach().float().square().sum()
+    return tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32)).square().sum()
