@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.train.processes import Ended, begun, ended, environment, run_ranks, torchrun
+from tests.train.processes import Ended, begun, ended, environment, free_port, run_ranks, torchrun
 
 from alexnet.train.checkpoint import load_checkpoint
 from alexnet.train.log import read_metrics
@@ -105,6 +105,24 @@ def test_a_killed_process_costs_the_steps_since_the_checkpoint(command: Command,
     assert done.status == 0, done.stderr
     assert "at step 6 of 10" in done.stderr or "at step 5 of 10" in done.stderr
     assert_same_run(tmp_path / "run", whole)
+
+
+@distributed
+@pytest.mark.parametrize("parallel", ["data", "one-weird-trick"])
+def test_a_process_killed_on_one_of_two_machines_of_two_is_started_again(
+    command: Command, of_ten_classes: Ended, tmp_path: Path, parallel: str
+) -> None:
+    """As torchrun has it for clusters: its processes on both machines agree, and the run is known by its id."""
+    disturbed = command(tmp_path / "run", "--parallel", parallel, kill=[3, 7], data="digits")
+    where = ("--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{free_port()}", "--rdzv-id=cluster")
+    with ExitStack() as stack:
+        starts = torchrun(disturbed, 2, *where, "--max-restarts=2")
+        running = [stack.enter_context(begun(starts, environment())) for _ in range(2)]
+        done = [ended(process) for process in running]
+    assert [each.status for each in done] == [0, 0], done
+    said = "".join(each.stderr for each in done)
+    assert "at step 6 of 10" in said or "at step 5 of 10" in said
+    assert_same_run(tmp_path / "run", Path(json.loads(of_ten_classes.stdout)["out"]))
 
 
 @distributed
