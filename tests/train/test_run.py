@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from alexnet.data import loader, picture
@@ -28,12 +30,13 @@ from alexnet.lock import hold
 from alexnet.predict import load
 from alexnet.recipes import RECIPES, Rates, Steps
 from alexnet.recipes.named import DIGITS
-from alexnet.train import epochs, loop, saver
+from alexnet.train import epochs, loop, run, saver
 from alexnet.train.checkpoint import CHECKPOINT, load_checkpoint
 from alexnet.train.epochs import CURVES
 from alexnet.train.folder import STATISTICS
 from alexnet.train.log import read_metrics, training_errors
 from alexnet.train.options import RunOptions
+from alexnet.train.ranks import Ranks
 from alexnet.train.run import RunResult, train
 from alexnet.train.saver import BEST, LAST
 from alexnet.weights import Weights, find_weights, read_weights, save_weights
@@ -718,3 +721,15 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_weights(kills: int) -
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^ *[1-9]\d*  writing a checkpoint$", done.stdout, re.MULTILINE), done.stdout
+
+
+@pytest.mark.parametrize(("count", "threads", "said"), [(2, 1, True), (2, 4, False), (1, 1, False)])
+def test_processes_on_few_of_their_cores_are_told_how_to_have_more(
+    begin: Begin, watching, monkeypatch, count: int, threads: int, said: bool
+) -> None:
+    monkeypatch.setattr(run.torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(run, "usable_cores", lambda: 4)
+    observer, trainer = watching(), SimpleNamespace(device=torch.device("cpu"), dtype=torch.float32)
+    run._say_how_fast(observer, trainer, Ranks(0, count), keeps_memory=False)
+    line = "each process computes on 1 of its 4 cores, as torchrun has it; OMP_NUM_THREADS=4 torchrun ... gives it all"
+    assert (line in observer.news) == said

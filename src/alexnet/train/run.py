@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 
 from alexnet.atomic import remove_leftovers
+from alexnet.cores import usable_cores
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet
 from alexnet.errors import InputError, WeightsError
@@ -92,7 +93,7 @@ def train(
             )
         )
         plan = replace(plan, has_data_of_its_own=dataset is not None)
-        _say_how_fast(observer, plan.trainer, keeps_memory)
+        _say_how_fast(observer, plan.trainer, ranks, keeps_memory)
         folder = asked.folder
         with ExitStack() as stack, stop_requests() as stop:
             ranks.first(lambda: stack.enter_context(_alone_in(folder)))
@@ -135,11 +136,16 @@ def _look(ranks: Ranks, options: RunOptions, dataset: DataSet | None, out: Path 
     return _Asked(options, kept, dataset, folder)
 
 
-def _say_how_fast(observer: Observer, trainer: Trainer, keeps_memory: bool) -> None:
+def _say_how_fast(observer: Observer, trainer: Trainer, ranks: Ranks, keeps_memory: bool) -> None:
     if trainer.dtype == torch.bfloat16 and not has_fast_bf16(trainer.device):
         observer.say(f"this {trainer.device.type} has no fast bf16 products; --precision fp32 may well be faster")
     if trainer.device.type != "cpu":
         return
+    if ranks.count > 1 and (threads := torch.get_num_threads()) < (cores := usable_cores()):
+        observer.say(
+            f"each process computes on {threads} of its {cores} cores, as torchrun has it; "
+            f"OMP_NUM_THREADS={cores} torchrun ... gives it all"
+        )
     if keeps_memory:
         observer.say("memory is kept for reuse, which speeds up training on CPUs; ALEXNET_KEEP_MEMORY=0 turns it off")
     if reason := why_not():
