@@ -9,7 +9,7 @@ from alexnet.data.loader import Batch
 from alexnet.nn import InputLayer, Net
 from alexnet.preprocess import Preprocessing
 from alexnet.recipes import KRIZHEVSKY_145
-from alexnet.train.layouts import WholeNet
+from alexnet.train.layout import WholeNet
 from alexnet.train.loop import Trainer
 
 NET, MEAN = "krizhevsky-145", (123.0, 117.0, 104.0)

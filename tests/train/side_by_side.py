@@ -23,8 +23,9 @@ from alexnet.nn import InputLayer, build
 from alexnet.preprocess import Preprocessing
 from alexnet.recipes import find_recipe
 from alexnet.spans import spans
+from alexnet.train.in_parts import OneWeirdTrick
 from alexnet.train.joining import joined
-from alexnet.train.layouts import OneWeirdTrick, Parallel, lay_out
+from alexnet.train.layouts import Parallel, lay_out
 from alexnet.train.loop import Trainer
 from alexnet.train.ranks import Ranks
 from alexnet.train.share import Share

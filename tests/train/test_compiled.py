@@ -14,7 +14,7 @@ from alexnet.preprocess import Preprocessing
 from alexnet.recipes import find_recipe
 from alexnet.train import compiled
 from alexnet.train.compiled import Gradients
-from alexnet.train.layouts import WholeNet
+from alexnet.train.layout import WholeNet
 from alexnet.train.loop import Trainer
 from alexnet.train.share import Share
 

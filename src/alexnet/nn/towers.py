@@ -101,6 +101,14 @@ class Trunk(Net):
         return self._run(images, {self._last})[self._last]
 
 
+class TrunkAndHead(nn.Module):
+    """A net `spec` of which the rows from its first fc row on are in parts."""
+
+    def __init__(self, spec: Spec, trunk: Trunk, head: TowerNet) -> None:
+        super().__init__()
+        self.spec, self.trunk, self.head = spec, trunk, head
+
+
 def cut_tensors(spec: Spec, exchange: Exchange, tensors: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, ...]]:
     """Of every tensor of the whole net, by name, copies of what belongs to the parts here, each on its device."""
     spans = {row.name: row.spans for row in cut(spec, exchange.num_parts)}

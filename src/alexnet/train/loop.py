@@ -20,7 +20,7 @@ from alexnet.spans import Span
 from alexnet.train.checkpoint import Measured, Progress
 from alexnet.train.compiled import Gradients
 from alexnet.train.constraint import constraint_of
-from alexnet.train.layouts import Layout
+from alexnet.train.layout import Layout
 from alexnet.train.losses import LOSSES
 from alexnet.train.observer import Advance
 from alexnet.train.on_device import DeviceBatch

@@ -20,7 +20,6 @@ import torch.distributed as dist
 
 from alexnet.data.damaged import OnDamaged
 from alexnet.errors import (
-    AlexNetError,
     DataError,
     DataToldElsewhereError,
     ImageError,
@@ -32,14 +31,13 @@ from alexnet.evaluate import Measure, Sums
 from alexnet.spans import spans
 from alexnet.train.share import Share
 from alexnet.train.stop import Stopped, StopRequest
+from alexnet.train.telling import compare, describe
 
 _FAILED, _ENDED = -2, -1  # instead of a number of images
 
 # For each step, checkpoint and measurement: the slowest process may be behind the fastest by so much. Of a cut network
 # nobody hears, but from this clock.
 STEPPING = timedelta(minutes=10)
-
-MOST_SAID = 80  # characters of a fact in a line
 
 T = TypeVar("T")
 
@@ -132,7 +130,7 @@ class Ranks:
         if self.count > 1:
             self.together(lambda: None)  # who has failed on the way here has no facts to give
             gathered = self._gather(dict(facts))
-            self.together(lambda: _compare(gathered))
+            self.together(lambda: compare(gathered))
 
     def check_shared(self, folder: Path) -> None:
         """Refuse a folder that is not the same for all processes.
@@ -245,7 +243,7 @@ class Ranks:
 
     def _raise_said(self, error: Exception | None) -> NoReturn:
         """Raise what the first to fail has to say; all call it, once all know that one has failed."""
-        said = self._gather(_describe(error))
+        said = self._gather(describe(error))
         rank, (line, exit_status, is_of_data) = next((rank, each) for rank, each in enumerate(said) if each)
         if not self.is_first:
             error = (DataToldElsewhereError if is_of_data else ToldElsewhereError)(line, exit_status)
@@ -289,26 +287,3 @@ class DamagedAnywhere:
                 self._count(error)
 
         self._ranks.first(count)
-
-
-def _compare(facts: list[dict[str, object]]) -> None:
-    for rank, theirs in enumerate(facts):
-        for name, value in facts[0].items():
-            if theirs.get(name) != value:
-                raise InputError(
-                    f"rank {rank} has another {name} than rank 0: {_short(theirs.get(name))}, not {_short(value)}; "
-                    "start all processes from one place with one command"
-                )
-
-
-def _short(fact: object) -> str:
-    said = str(fact)
-    return said if len(said) <= MOST_SAID else f"{said[:MOST_SAID]}..."
-
-
-def _describe(error: Exception | None) -> tuple[str, int, bool] | None:
-    """In words, with the exit status, and whether it is of the data."""
-    if error is None:
-        return None
-    line = str(error) if isinstance(error, AlexNetError | OSError) else f"{type(error).__name__}: {error}"
-    return line, getattr(error, "exit_status", RunError.exit_status), isinstance(error, DataError)
