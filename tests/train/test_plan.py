@@ -336,3 +336,11 @@ def test_one_real_shard_trains_the_default_net(plan_of: Planner, test_data: Path
     assert losses == pytest.approx([np.log(200)] * 2, rel=0.2)
     after = plan.trainer.tensors()
     assert all((before[name] != after[name]).any() and np.isfinite(after[name]).all() for name in before)
+
+
+@pytest.mark.parametrize(("batch_size", "said"), [(20, False), (21, True)])
+def test_a_batch_of_more_images_than_there_are_is_remarked_upon(watching, batch_size: int, said: bool) -> None:
+    observer = watching()
+    options = RunOptions(data="data", net="digits", batch_size=batch_size)
+    make_plan(options, data_of(unnamed_classes(10)), observer, device="cpu", workers=1)
+    assert any("is more than the 20 images to train on" in line for line in observer.news) == said

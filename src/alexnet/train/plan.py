@@ -141,6 +141,11 @@ def make_plan(
             f"{recipe.rates.weights.base:g} to begin with; --lr sets another"
         )
     _check_splits(dataset, recipe)
+    if recipe.batch_size > (count := len(dataset.split("train"))):
+        observer.say(
+            f"a batch of {recipe.batch_size:,} is more than the {count:,} images to train on: a step takes them all, "
+            "at the rates of a whole batch; --batch-size makes it smaller"
+        )
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = build(spec, seed=seed % 2**64)
     if parent:
