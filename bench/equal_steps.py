@@ -10,11 +10,9 @@ of a tensor of its largest number, in float64. `towers, one process` has both to
 """
 
 import argparse
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from unittest import mock
 
 import numpy as np
 import torch
@@ -50,9 +48,8 @@ def trainer_of(
     spec: Spec, parallel: str, ranks: Ranks, images_per_pass: int | None = None, machines: int = 1
 ) -> Trainer:
     side, here = spec.input[1], ranks.count // machines
-    ranks.local = ranks.rank % here
-    with mock.patch.dict(os.environ, LOCAL_WORLD_SIZE=str(here)):
-        layout = lay_out(parallel, build(spec, seed=0).double(), [], ranks, CPU)  # type: ignore[arg-type]
+    ranks.local, ranks.here = ranks.rank % here, here
+    layout = lay_out(parallel, build(spec, seed=0).double(), [], ranks, CPU)  # type: ignore[arg-type]
     return Trainer(
         layout,
         replace(KRIZHEVSKY_145, batch_size=BATCH_SIZE, hold_steps=0),

@@ -131,9 +131,8 @@ def trainer_of(way: str, ranks: Ranks, batch_size: int) -> Trainer:
     net = build(find(NET), seed=0)
     parallel, machines = WAYS[way]
     here = ranks.count // machines
-    ranks.local = ranks.rank % here
-    with mock.patch.dict(os.environ, LOCAL_WORLD_SIZE=str(here)):
-        layout = lay_out(parallel, net, [], ranks, CPU)  # type: ignore[arg-type]
+    ranks.local, ranks.here = ranks.rank % here, here
+    layout = lay_out(parallel, net, [], ranks, CPU)  # type: ignore[arg-type]
     recipe = replace(KRIZHEVSKY_145, batch_size=batch_size)
     inputs = InputLayer(Preprocessing(mean=MEAN))
     return Trainer(layout, recipe, inputs, device=CPU, dtype=torch.bfloat16, seed=0, total_steps=1_000_000)

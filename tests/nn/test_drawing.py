@@ -65,6 +65,17 @@ def test_every_row_of_a_net_draws_for_itself_by_its_name() -> None:
     assert 0.4 < (net["drop7"](x) != second).float().mean() < 0.6
 
 
+def test_at_test_torch_s_generator_is_asked_again() -> None:
+    row, x = RandomPool2d(2, 2, ceil_mode=False), maps(torch.contiguous_format)
+    set_draws(row, (1,), spans(9, 2)[1], CPU)
+    row.eval()
+    torch.manual_seed(4)
+    found = row(x)
+    assert (row(x) != found).any()
+    torch.manual_seed(4)
+    assert torch.equal(row(x), found)
+
+
 def test_without_a_seed_torch_s_generator_is_asked() -> None:
     row, x = TestScaledDropout(0.3).train(), torch.ones(5, 20)
     torch.manual_seed(4)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from alexnet.data.damaged import DamagedImages
+from alexnet.data.loader import Batch
 from alexnet.errors import DataError, ImageError, InputError
 from alexnet.evaluate import Sums
 from alexnet.train.joining import joined
@@ -27,7 +28,15 @@ def fail(error: Exception) -> Any:
 
 
 def batches_of(sizes: list[int]) -> Any:
-    return iter([SimpleNamespace(labels=np.zeros(size)) for size in sizes])
+    return iter([batch_of(list(range(size))) for size in sizes])
+
+
+def batch_of(indices: list[int]) -> Batch:
+    """Of images and labels that say which they are, without noise."""
+    numbers = np.array(indices, np.int64)
+    return Batch(
+        np.broadcast_to(numbers.astype(np.uint8)[:, None, None, None], (len(indices), 3, 2, 2)), numbers, None, numbers
+    )
 
 
 def agree(ranks: Ranks, folder: Path) -> dict[str, Any]:
@@ -90,7 +99,17 @@ def agree(ranks: Ranks, folder: Path) -> dict[str, Any]:
     note("shares", lambda: shares([4 + me, me, 0]))
     note("ends early", lambda: shares([2] * (2 + me)))
     note("alike", lambda: shares([4, 2], divides=False))
-    note("not alike", lambda: shares([4, 2 + me], divides=False))
+    apart = DamagedAnywhere(ranks, DamagedImages(90, said.append))
+
+    def seen() -> list[Any]:
+        """Each process cannot read another image of the first of two batches."""
+        apart(ImageError(f"image {me}: damaged"))
+        batches = [batch_of([index for index in range(5) if index != me]), batch_of([7, 8])]
+        found = ranks.shares(batches, StopRequest(), apart, divides_images=False)
+        return [[batch.images[:, 0, 0, 0].tolist(), batch.labels.tolist(), list(share.sizes)] for batch, share in found]
+
+    note("not alike", seen)
+    found["later"] = list(said)
     note("borne", lambda: shares([3], bad=1))
     note("not borne", lambda: shares([3], bad=2))
     asked = StopRequest()

@@ -36,6 +36,10 @@ def test_towers_have_half_of_the_weights_each() -> None:
         assert torch.equal(torch.cat([half.detach() for half in halves]), tensor)
 
 
+def test_where_nothing_learns_there_is_nothing_to_add() -> None:
+    assert trainer_of(Comparison("cifar-towers", "towers"), "towers", Ranks()).layout.sums({}) == {}
+
+
 def test_a_checkpoint_of_another_net_is_refused_by_towers() -> None:
     trainer, other = (trainer_of(Comparison(net, "towers"), "towers", Ranks()) for net in ("dropping", "cifar-towers"))
     with pytest.raises((RuntimeError, KeyError)):

@@ -3,6 +3,7 @@
 import json
 import socket
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import torch
 from tests.train.processes import Ended, begun, ended, environment, of_rank, run_ranks
 
 from alexnet.errors import InputError
-from alexnet.train.joining import VARIABLES, joined
+from alexnet.train import joining
+from alexnet.train.joining import joined
+from alexnet.train.launch import VARIABLES
 
 CPU = torch.device("cpu")
 
@@ -40,20 +43,38 @@ def test_a_missing_variable_is_named(missing: str, monkeypatch: pytest.MonkeyPat
         pass
 
 
-def test_a_variable_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (of_rank(1, 2, 1) | {"RANK": "first"}).items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(InputError, match=r"RANK, WORLD_SIZE and LOCAL_RANK are numbers: .*'first'"), joined(CPU):
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("RANK", "first", "RANK is first and WORLD_SIZE is 2; start all processes with torchrun"),
+        ("RANK", "2", "RANK is 2 and WORLD_SIZE is 2"),
+        ("RANK", "-1", "RANK is -1 and WORLD_SIZE is 2"),
+        ("WORLD_SIZE", "0", "RANK is 1 and WORLD_SIZE is 0"),
+        ("LOCAL_RANK", "", "LOCAL_RANK is and LOCAL_WORLD_SIZE is 2"),
+        ("LOCAL_WORLD_SIZE", "x", "LOCAL_RANK is 1 and LOCAL_WORLD_SIZE is x"),
+        ("LOCAL_WORLD_SIZE", "0", "LOCAL_RANK is 1 and LOCAL_WORLD_SIZE is 0"),
+    ],
+)
+def test_variables_that_cannot_be_are_refused(
+    name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each, number in (of_rank(1, 2, 1) | {name: value}).items():
+        monkeypatch.setenv(each, number)
+    with pytest.raises(InputError, match=words), joined(CPU):
         pass
 
 
-def test_a_port_in_use_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_port_in_use_is_named(rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a service that takes the connection and says nothing, which torch would wait for without end."""
+    monkeypatch.setattr(joining, "JOINING", timedelta(seconds=1))
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        for name, value in of_rank(0, 2, taken.getsockname()[1]).items():
+        for name, value in of_rank(rank, 2, taken.getsockname()[1]).items():
             monkeypatch.setenv(name, value)
-        with pytest.raises(InputError, match=r"rank 0 of 2 found no others at 127\.0\.0\.1:.* free port"), joined(CPU):
+        words = rf"rank {rank} of 2 found no others at 127\.0\.0\.1:.* free port"
+        with pytest.raises(InputError, match=words), joined(CPU):
             pass
 
 
@@ -94,6 +115,25 @@ def test_processes_that_would_do_other_things_are_refused(
 ) -> None:
     ours = arguments(photos, tmp_path / "run", **settings)
     assert_one_line(run_ranks(ours, different={1: [*ours, *other]}), words, 2)
+
+
+@pytest.mark.distributed
+@pytest.mark.parametrize("resumes", [False, True])
+def test_what_is_missing_in_one_before_the_run_has_a_folder_is_said_at_once(
+    photos: Path, tmp_path: Path, resumes: bool
+) -> None:
+    """While the others ask on: they have ten minutes for an answer, and this test has two."""
+    ours = arguments(photos, tmp_path / "run")
+    place = ours.index("--out")
+    nowhere = [*ours[:place], *ours[place + 2 :]]
+    there = arguments(tmp_path / "nothing", tmp_path / "run")
+    if resumes:
+        done = run_ranks(ours, different={1: [*nowhere, "--resume"]}, limit=120)
+        assert_one_line(done, "--resume continues the run in --out", 2)
+    else:
+        done = run_ranks(nowhere, different={1: [*there[:place], *there[place + 2 :]]}, limit=120)
+        assert_one_line(done, "rank 1: ", 2)
+        assert "nothing: no such folder" in done[0].stderr
 
 
 @pytest.mark.distributed

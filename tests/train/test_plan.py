@@ -344,3 +344,11 @@ def test_a_batch_of_more_images_than_there_are_is_remarked_upon(watching, batch_
     options = RunOptions(data="data", net="digits", batch_size=batch_size)
     make_plan(options, data_of(unnamed_classes(10)), observer, device="cpu", workers=1)
     assert any("is more than the 20 images to train on" in line for line in observer.news) == said
+
+
+@pytest.mark.parametrize(("batch_size", "lr", "said"), [(64, None, True), (64, 0.1, False), (None, None, False)])
+def test_lars_says_what_batches_its_rate_is_for(watching, batch_size: int | None, lr: float | None, said: bool) -> None:
+    observer = watching()
+    options = RunOptions(data="data", net="digits", recipe="lars", batch_size=batch_size, lr=lr)
+    make_plan(options, data_of(unnamed_classes(10)), observer, device="cpu", workers=1)
+    assert any("is for batches of 32,768; --lr sets one" in line for line in observer.news) == said

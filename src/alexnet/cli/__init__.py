@@ -4,12 +4,13 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from time import sleep
 from typing import Annotated
 
 import typer
 
 import alexnet
-from alexnet.cli.failures import EXAMPLE, INTERRUPTED, describe_failure, is_told_elsewhere
+from alexnet.cli.failures import EXAMPLE, INTERRUPTED, describe_failure, is_first_here, is_told_elsewhere
 from alexnet.cli.progress import discard, say
 from alexnet.errors import UnknownNameError
 
@@ -33,6 +34,9 @@ VERBS = {
 
 DEBUG = "--debug"
 
+# torchrun ends all processes once one has ended: those that have nothing to say leave the one that speaks the time to.
+SECONDS_TO_SPEAK = 3.0
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) and give its exit status.
@@ -52,14 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `alexnet nets | head -1`: whoever read our output has what they wanted
         _discard_what_stdout_refuses()
     except KeyboardInterrupt:
-        say("alexnet: interrupted")
+        if is_first_here():
+            say("alexnet: interrupted")
         return INTERRUPTED
     except Exception as error:
         if debug:
             traceback.print_exc()
         _discard_what_stdout_refuses()
         line, exit_status = describe_failure(error)
-        if not is_told_elsewhere(error):
+        if is_told_elsewhere(error):
+            sleep(SECONDS_TO_SPEAK)
+        else:
             say(f"alexnet: error: {line}")
         return exit_status
     return 0

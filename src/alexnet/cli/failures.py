@@ -38,7 +38,12 @@ def is_told_elsewhere(error: Exception) -> bool:
     """Whether another process says it: the first of a run, or of this machine what all of them find out alike."""
     is_of_its_data = isinstance(error, DataError)
     is_alike = (isinstance(error, InputError) and not is_of_its_data) or hasattr(error, "format_message")
-    return isinstance(error, ToldElsewhereError) or (is_alike and os.environ.get("LOCAL_RANK", "0") != "0")
+    return isinstance(error, ToldElsewhereError) or (is_alike and not is_first_here())
+
+
+def is_first_here() -> bool:
+    """Whether this is the first of the processes of this machine, or alone."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _describe(error: Exception) -> tuple[str, int]:

@@ -51,7 +51,8 @@ def train(
         typer.Option(help="How devices, or processes of torchrun, share the work."),
     ] = "data",
     images_per_pass: Annotated[
-        int | None, typer.Option(min=1, help="Of a step, at a time: less memory, the same step. Default: all.")
+        int | None,
+        typer.Option(min=1, help="Of a step, at a time in each process: the same step in less memory."),
     ] = None,
     json: AsJson = False,
 ) -> None:

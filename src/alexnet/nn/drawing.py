@@ -22,7 +22,8 @@ MIX_32 = ((16, 0x7FEB352D), (15, 0x846CA68B - 2**32))
 class Drawing(nn.Module):
     """A row that draws.
 
-    `seed`: of the step and the row, int64 of no dimensions, on the row's device; None: torch's generator is asked.
+    `seed`: in training, of the step and the row: int64 of no dimensions, on the row's device. Without one, and at test,
+    torch's generator is asked.
     `images`, `outputs`: which of the step's images, and of the row's outputs, are worked on here; None: all.
     """
 
@@ -32,7 +33,7 @@ class Drawing(nn.Module):
 
     def uniform(self, shape: Sequence[int], device: torch.device) -> Tensor:
         """Numbers in [0, 1): float32 of `shape` (images, outputs, ...)."""
-        if self.seed is None:
+        if self.seed is None or not self.training:
             return torch.rand(tuple(shape), device=device)
         places = prod(shape[2:])
         images = _keys(self.seed, self.images.start if self.images else 0, shape[0])

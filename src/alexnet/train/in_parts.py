@@ -136,6 +136,8 @@ def _parted(tensors: Tensors, first: Container[str]) -> tuple[dict[str, Tensor],
 
 
 def _added(values: Tensors, exchange: Exchange) -> dict[str, Tensor]:
+    if not values:
+        return {}
     first = exchange.devices[0]
     found = {key: torch.stack([value.to(first) for value in parts]).sum(0) for key, parts in _by_key(values).items()}
     total = exchange.total(torch.stack(list(found.values())))

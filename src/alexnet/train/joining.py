@@ -1,10 +1,13 @@
 """How the processes that `torchrun` has started find each other, and what is said where one of them is gone."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Thread
 from time import monotonic, sleep
+from typing import TypeVar
 from uuid import uuid4
 
 import torch
@@ -13,9 +16,10 @@ from torch.distributed.rendezvous import rendezvous
 
 from alexnet import __version__
 from alexnet.errors import DivergedError, InputError, RunError, ToldElsewhereError
+from alexnet.train.launch import VARIABLES, may_restart, place
 from alexnet.train.ranks import STEPPING, Ranks
 
-VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+T = TypeVar("T")
 
 # To find each other; torchrun starts all of them at once.
 JOINING = timedelta(minutes=3)
@@ -38,12 +42,10 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         raise InputError(
             f"{there[0]} is set, but not {', '.join(missing)}; start all processes with torchrun, or unset it"
         )
+    rank, count = place("RANK", "WORLD_SIZE")
+    local, here = place("LOCAL_RANK", "LOCAL_WORLD_SIZE")
     try:
-        rank, count, local = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    except ValueError as error:
-        raise InputError(f"RANK, WORLD_SIZE and LOCAL_RANK are numbers: {error}; start all with torchrun") from None
-    try:
-        store, _, _ = next(rendezvous("env://", timeout=JOINING))
+        store, _, _ = _in_time(lambda: next(rendezvous("env://", timeout=JOINING)))
         dist.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
             store=_of_this_attempt(store, rank, count),
@@ -51,7 +53,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
             world_size=count,
             timeout=JOINING,
         )
-    except (dist.DistError, RuntimeError, ValueError) as error:
+    except (dist.DistError, RuntimeError, ValueError, TimeoutError) as error:
         where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         raise InputError(
             f"rank {rank} of {count} found no others at {where} ({_first_line(error)}); choose a free port with "
@@ -59,7 +61,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         ) from None
     try:
         control, patient = (dist.new_group(backend="gloo", timeout=limit) for limit in (STEPPING, WAITING))
-        ranks = Ranks(rank, count, local, dist.new_group(timeout=STEPPING), control, patient)
+        ranks = Ranks(rank, count, local, dist.new_group(timeout=STEPPING), control, patient, here)
         ranks.check_same(
             {"version of alexnet": __version__, "version of torch": torch.__version__, "kind of device": device.type}
         )
@@ -69,12 +71,34 @@ def joined(device: torch.device) -> Iterator[Ranks]:
     except RuntimeError as error:  # as are those of torch.distributed
         if not _is_of_connection(error):
             raise
-        line = (
-            "another process of the run is gone; under torchrun --max-restarts all begin again from the last checkpoint"
+        line = "another process of the run is gone; " + (
+            "torchrun begins again from the last checkpoint, if it has restarts left"
+            if may_restart()
+            else "the same command with --resume goes on from the last checkpoint, or torchrun --max-restarts by itself"
         )
         raise (ToldElsewhereError(line, RunError.exit_status) if rank else RunError(line)) from error
     finally:
         dist.destroy_process_group()
+
+
+def _in_time(work: Callable[[], T]) -> T:
+    """What `work` gives; torch waits for good where another service answers at the port.
+
+    Raises:
+        TimeoutError: it is not done after `JOINING`.
+        Exception: what it raises.
+    """
+    found: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(work())
+        except BaseException as error:
+            found.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    # Its own limit comes first where it holds it.
+    return found.result(timeout=JOINING.total_seconds() + 5)
 
 
 def _of_this_attempt(store: dist.Store, rank: int, count: int) -> dist.Store:  # type: ignore[name-defined]

@@ -13,9 +13,9 @@ from typing import Literal
 import torch
 
 from alexnet.arch.towers import TOWERS
-from alexnet.errors import InputError
+from alexnet.errors import InputError, SpecError
 from alexnet.nn import Net
-from alexnet.nn.exchange import BetweenDevices, BetweenProcesses
+from alexnet.nn.exchange import BetweenDevices, BetweenProcesses, Exchange
 from alexnet.train.in_parts import OneWeirdTrick, Towers
 from alexnet.train.layout import DataParallel, Layout, WholeNet
 from alexnet.train.mesh import mesh_of
@@ -39,18 +39,25 @@ def lay_out(parallel: Parallel, net: Net, sides: Iterable[int], ranks: Ranks, de
             return (
                 DataParallel(net, device, others, group=ranks.group) if ranks.group else WholeNet(net, device, others)
             )
-        case "towers" if ranks.group and ranks.count == TOWERS:
-            return Towers(net, BetweenProcesses(ranks.group, device), others)
-        case "towers" if not ranks.group:
-            return Towers(net, BetweenDevices(_two_of(device)), others)
         case "towers":
-            raise InputError(f"--parallel towers takes two processes, or one, not {ranks.count}")
+            try:
+                return Towers(net, _between_two(ranks, device), others)
+            except SpecError as error:
+                raise SpecError(f"--parallel towers cannot have this net: {error}; data can") from None
         case "one-weird-trick" if ranks.group:
             return OneWeirdTrick(net, device, others, group=ranks.group, mesh=mesh_of(ranks, device))
         case _:
             raise InputError(
                 "--parallel one-weird-trick takes several processes: torchrun --nproc-per-node 2 -m alexnet train ..."
             )
+
+
+def _between_two(ranks: Ranks, device: torch.device) -> Exchange:
+    if ranks.group and ranks.count == TOWERS:
+        return BetweenProcesses(ranks.group, device)
+    if ranks.group:
+        raise InputError(f"--parallel towers takes two processes, or one, not {ranks.count}")
+    return BetweenDevices(_two_of(device))
 
 
 def _two_of(device: torch.device) -> tuple[torch.device, ...]:

@@ -19,6 +19,7 @@ from alexnet.defaults import DEFAULT_WEIGHTS, NET_OF_DATA
 from alexnet.errors import DataError, InputError
 from alexnet.nn import InputLayer, Net, build
 from alexnet.recipes import Plateau, Recipe
+from alexnet.recipes.named import LARS
 from alexnet.train.beginning import Beginning, begin_with
 from alexnet.train.choice import Choice, choose, is_file
 from alexnet.train.device import pick_device, pick_precision
@@ -140,6 +141,9 @@ def make_plan(
             f"batches of {recipe.batch_size:,} are {scale:g} times the recipe's: so are the rates, "
             f"{recipe.rates.weights.base:g} to begin with; --lr sets another"
         )
+    if recipe.update == "lars" and options.lr is None and recipe.batch_size < LARS.batch_size:
+        rate = recipe.rates.weights.base
+        observer.say(f"the first rate, {rate:g}, is for batches of {LARS.batch_size:,}; --lr sets one for smaller ones")
     _check_splits(dataset, recipe)
     if recipe.batch_size > (count := len(dataset.split("train"))):
         observer.say(

@@ -4,15 +4,15 @@ Nobody waits for a process that has failed: what one raises where all are asked,
 Between such places a process that is gone breaks its connections, and the others say that.
 """
 
-import os
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from signal import Signals
 from typing import Any, NoReturn, TypeVar
 from uuid import uuid4
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -43,7 +43,8 @@ T = TypeVar("T")
 
 
 class Ranks:
-    """This process, number `rank` of `count`; the first writes and speaks. `local`: its number on its machine.
+    """This process, number `rank` of `count`; the first writes and speaks. `local`: its number among the `here` on its
+    machine.
 
     `group`: the processes, to exchange tensors of the run's device; `control`: the same, for plain numbers and words;
     `patient`: for those that may be waited for.
@@ -57,25 +58,11 @@ class Ranks:
         group: dist.ProcessGroup | None = None,
         control: dist.ProcessGroup | None = None,
         patient: dist.ProcessGroup | None = None,
+        here: int = 1,
     ) -> None:
-        self.rank, self.count, self.local = rank, count, local
-        self.group, self._control, self._patient = group, control, patient
+        self.rank, self.count, self.local, self.here = rank, count, local, here
+        self.group, self._talking, self._patient = group, control, patient
         self._agreed: Exception | None = None  # what all are raising
-
-    @property
-    def may_restart(self) -> bool:
-        """Whether torchrun will start the processes again when one fails."""
-        return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
-
-    @property
-    def launch(self) -> str:
-        """One and the same for all that torchrun starts, and starts again, by one command; asked of the first process.
-
-        Not its count of restarts, which each machine has of its own. Without a run id it is torchrun's
-        own process on the first machine, which stays, as its ports do not.
-        """
-        run_id = os.environ.get("TORCHELASTIC_RUN_ID", "none")
-        return f"{socket.gethostname()} {os.getppid()}" if run_id == "none" else run_id
 
     @property
     def is_first(self) -> bool:
@@ -84,9 +71,10 @@ class Ranks:
 
     def on_each_machine(self) -> int:
         """How many processes every machine has; all of them where each has one, or they have different numbers."""
-        here = int(os.environ.get("LOCAL_WORLD_SIZE", self.count))
-        alike = all(found == [here, rank % here] for rank, found in enumerate(self._numbers([here, self.local])))
-        return here if alike and here > 1 else self.count
+        self.together(lambda: None)  # who has failed on the way here has no numbers to give
+        all_here = self._numbers([self.here, self.local])
+        alike = all(found == [self.here, rank % self.here] for rank, found in enumerate(all_here))
+        return self.here if alike and self.here > 1 and self.count % self.here == 0 else self.count
 
     def together(self, work: Callable[[], T], *, patiently: bool = False) -> T:
         """What `work` gives here, once all have done theirs; `patiently`: which may take one of them hours.
@@ -98,15 +86,26 @@ class Ranks:
         if self.count == 1:
             return work()
         found, error = None, None
-        try:
-            found = work()
-        except Exception as failure:
-            if failure is self._agreed:  # of a block within this one: all are raising it
-                raise
-            error = failure
-        if any(failed for (failed,) in self._numbers([error is not None], patiently=patiently)):
-            self._raise_said(error)
+        with self._asking(patiently=patiently):
+            try:
+                found = work()
+            except Exception as failure:
+                if failure is self._agreed:  # of a block within this one: all are raising it
+                    raise
+                error = failure
+            if any(failed for (failed,) in self._numbers([error is not None])):
+                self._raise_said(error)
         return found  # type: ignore[return-value]
+
+    @contextmanager
+    def _asking(self, *, patiently: bool) -> Iterator[None]:
+        """What is asked within a patient block is asked patiently too: so who fails in it meets those who ask on."""
+        before = self._talking
+        self._talking = self._patient if patiently else before
+        try:
+            yield
+        finally:
+            self._talking = before
 
     def first(self, work: Callable[[], T], *, patiently: bool = False) -> T:
         """What `work` gives in the first process, in all of them; it may be any small thing.
@@ -118,7 +117,7 @@ class Ranks:
         if self.count == 1:
             return found  # type: ignore[return-value]
         box = [found]
-        dist.broadcast_object_list(box, 0, self._control)
+        dist.broadcast_object_list(box, 0, self._talking)
         return box[0]  # type: ignore[return-value]
 
     def check_same(self, facts: Mapping[str, object]) -> None:
@@ -181,7 +180,7 @@ class Ranks:
             self._stop_together(stop, self._numbers([stop.signal or 0]))
         damaged.tell()
         total = torch.tensor(found, dtype=torch.float64)
-        dist.all_reduce(total, group=self._control)
+        dist.all_reduce(total, group=self._talking)
         return Sums(*total.tolist())
 
     def shares(
@@ -190,7 +189,7 @@ class Ranks:
         """Every batch of a `Batch` kind with its share in the step, once all processes have theirs.
 
         damaged: the images that `batches` go without. divides_images: whether each process has images of its own, or
-        all have the same.
+        all have the same: then those that all could read.
 
         Raises:
             Stopped: one of them was asked to stop; now all are.
@@ -208,8 +207,9 @@ class Ranks:
             except Exception as failure:
                 error = failure
             images = _FAILED if error else _ENDED if batch is None else len(batch.labels)
-            theirs = self._numbers([images, len(damaged), stop.signal or 0])
-            sizes, left_out, _ = zip(*theirs, strict=True)
+            which = 0 if batch is None or divides_images else crc32(batch.indices.tobytes())
+            theirs = self._numbers([images, which, len(damaged), stop.signal or 0])
+            sizes, sums, left_out, _ = zip(*theirs, strict=True)
             if _FAILED in sizes:
                 self._raise_said(error)
             if any(left_out):
@@ -217,12 +217,18 @@ class Ranks:
             if _ENDED in sizes:
                 return
             self._stop_together(stop, theirs)
-            if not divides_images and len(set(sizes)) > 1:
-                raise InputError(
-                    f"the processes read {' and '.join(map(str, sizes))} images of one batch; "
-                    "are the data the same everywhere?"
-                )
-            yield batch, Share(sizes, self.rank) if divides_images else Share((images,))
+            if len(set(sums)) > 1:
+                batch = self._common(batch)
+            yield batch, Share(sizes, self.rank) if divides_images else Share((len(batch.labels),))
+
+    def _common(self, batch: Any) -> Any:
+        """The images of `batch`, of a `Batch` kind, that are in those of all processes."""
+        common = set.intersection(*map(set, self._gather(batch.indices.tolist())))
+        kept = [place for place, index in enumerate(batch.indices.tolist()) if index in common]
+        noise = None if batch.noise is None else batch.noise[kept]
+        return replace(
+            batch, images=batch.images[kept], labels=batch.labels[kept], noise=noise, indices=batch.indices[kept]
+        )
 
     def _stop_together(self, stop: StopRequest, theirs: Iterable[Sequence[int]]) -> None:
         """`theirs`: of each process, last, the signal that has asked it to stop."""
@@ -230,15 +236,15 @@ class Ranks:
             stop.signal = stop.signal or Signals(signal)
             raise Stopped
 
-    def _numbers(self, values: list[int], *, patiently: bool = False) -> list[list[int]]:
+    def _numbers(self, values: list[int]) -> list[list[int]]:
         ours = torch.tensor(values, dtype=torch.int64)
         theirs = [torch.empty_like(ours) for _ in range(self.count)]
-        dist.all_gather(theirs, ours, self._patient if patiently else self._control)
+        dist.all_gather(theirs, ours, self._talking)
         return [each.tolist() for each in theirs]
 
     def _gather(self, thing: T) -> list[T]:
         found: list[Any] = [None] * self.count
-        dist.all_gather_object(found, thing, self._control)
+        dist.all_gather_object(found, thing, self._talking)
         return found
 
     def _raise_said(self, error: Exception | None) -> NoReturn:

@@ -28,6 +28,7 @@ from alexnet.train.device import has_fast_bf16, pick_device
 from alexnet.train.epochs import CURVES, Epochs, RunResult
 from alexnet.train.folder import KeptRun, begin_run, check_data, check_unused, read_run
 from alexnet.train.joining import joined
+from alexnet.train.launch import launch_id, may_restart
 from alexnet.train.layouts import Parallel
 from alexnet.train.loop import Trainer
 from alexnet.train.observer import Observer, Printing, Silent
@@ -90,7 +91,8 @@ def train(
                 parallel=parallel,
                 images_per_pass=images_per_pass,
                 ranks=ranks,
-            )
+            ),
+            patiently=True,
         )
         plan = replace(plan, has_data_of_its_own=dataset is not None)
         _say_how_fast(observer, plan.trainer, ranks, keeps_memory)
@@ -117,11 +119,11 @@ def _look(ranks: Ranks, options: RunOptions, dataset: DataSet | None, out: Path 
     """What is asked for, where it is, and what is there of it already."""
     if resume and not out:
         raise InputError("--resume continues the run in --out; say which folder that is")
-    if ranks.may_restart and not out:
+    if may_restart() and not out:
         raise InputError("a run that torchrun may start again needs --out, to find what it has done")
     ranks.check_same({"idea of --out": "one" if out else "none", "--resume": resume})
-    if out and ranks.may_restart and not resume:
-        resume = ranks.first(lambda: (out / RUN_FILE).exists() and _read(out / LAUNCH) == ranks.launch)
+    if out and may_restart() and not resume:
+        resume = ranks.first(lambda: (out / RUN_FILE).exists() and _read(out / LAUNCH) == launch_id())
     kept = read_run(out, options) if out and resume else None
     options = kept.options if kept else options
     dataset = dataset or open_data(
@@ -141,11 +143,9 @@ def _say_how_fast(observer: Observer, trainer: Trainer, ranks: Ranks, keeps_memo
         observer.say(f"this {trainer.device.type} has no fast bf16 products; --precision fp32 may well be faster")
     if trainer.device.type != "cpu":
         return
-    if ranks.count > 1 and (threads := torch.get_num_threads()) < (cores := usable_cores()):
-        observer.say(
-            f"each process computes on {threads} of its {cores} cores, as torchrun has it; "
-            f"OMP_NUM_THREADS={cores} torchrun ... gives it all"
-        )
+    threads, cores = torch.get_num_threads(), usable_cores()
+    if ranks.here > 1 and threads < cores:
+        observer.say(f"each process computes on {threads} of its {cores} cores; OMP_NUM_THREADS={cores} gives it all")
     if keeps_memory:
         observer.say("memory is kept for reuse, which speeds up training on CPUs; ALEXNET_KEEP_MEMORY=0 turns it off")
     if reason := why_not():
@@ -177,8 +177,8 @@ def _begin(plan: Plan, folder: Path) -> Progress:
         for name in (BEST, LAST, CURVES, LAUNCH):  # of an earlier run whose run.json is gone
             (folder / name).unlink(missing_ok=True)
         save_checkpoint(folder, progress, weights, velocities)
-        if plan.ranks.may_restart:
-            (folder / LAUNCH).write_text(plan.ranks.launch, encoding="utf-8")
+        if may_restart():
+            (folder / LAUNCH).write_text(launch_id(), encoding="utf-8")
         begin_run(folder, plan.options, plan.beginning, plan.describe())
 
     plan.ranks.first(begin)

@@ -72,7 +72,8 @@ class Saver:
         if self.plan.has_data_of_its_own:
             return f"stopped; saved at step {self._saved_step:,}, to go on repeat what began the run, with --resume"
         command = shlex.join(["alexnet", "train", self.plan.options.data, "--out", str(self.folder), "--resume"])
-        return f"stopped; saved at step {self._saved_step:,}, the run goes on with: {command}"
+        by = ", or under torchrun as before" if self.plan.ranks.count > 1 else ""
+        return f"stopped; saved at step {self._saved_step:,}, the run goes on with: {command}{by}"
 
     def classifier(self) -> Classifier:
         """The present weights as users will get them, with the probe's logits.

@@ -14,7 +14,7 @@ def compare(facts: Sequence[Mapping[str, object]]) -> None:
             if theirs.get(name) != value:
                 raise InputError(
                     f"rank {rank} has another {name} than rank 0: {_short(theirs.get(name))}, not {_short(value)}; "
-                    "start all processes from one place with one command"
+                    "start all with the same command"
                 )
 
 
