@@ -1,5 +1,6 @@
 """The command line: one file a verb, which parses and prints. Every failure is one line and an exit status."""
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     debug = DEBUG in arguments
     arguments = [argument for argument in arguments if argument != DEBUG] or ["--help"]
+    if not debug:  # torch's own words on a connection are a page of C++; read when it is imported, which is later
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     _replace_what_the_terminal_cannot_show()
     try:
         _run(arguments)
