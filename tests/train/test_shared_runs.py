@@ -166,6 +166,22 @@ def test_damaged_images_are_left_out_everywhere(command: Command, photos: Path, 
 
 
 @distributed
+def test_towers_leave_out_what_either_cannot_read(command: Command, photos: Path, tmp_path: Path) -> None:
+    """Each has its own copy of the data, of which another image is damaged; the mean image is of what the first has."""
+    copies = [shutil.copytree(photos, tmp_path / name / "photos") for name in ("first", "second")]
+    damaged = sorted(path.relative_to(photos) for path in photos.rglob("*.png"))[5:90:20]
+    for place, image in enumerate(damaged):
+        (copies[place % 2] / image).write_bytes((copies[place % 2] / image).read_bytes()[:60])
+    ours, other = (command(tmp_path / "run", "--parallel", "towers", net="cifar-towers", data=data) for data in copies)
+    done = run_ranks(ours, different={1: other})
+    assert [each.status for each in done] == [0, 0], done
+    named = {image.as_posix() for image in damaged if f"{image.as_posix()}:" in done[0].stderr}
+    assert len(named) >= 2
+    assert {damaged.index(Path(name)) % 2 for name in named} == {0, 1}
+    assert load_checkpoint(tmp_path / "run")[0].step == STEPS
+
+
+@distributed
 def test_a_run_goes_from_layout_to_layout(command: Command, tmp_path: Path) -> None:
     """Each leaves after some steps, as one of its processes is asked to."""
     net = "cifar-towers"
