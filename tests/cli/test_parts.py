@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from alexnet.data.tables import read_npz_rows
+from alexnet.parts.job import Part
 
 SMALL = ("--images-per-part", "5", "--batch-size", "2", "--workers", "1")
 
@@ -70,9 +71,14 @@ def test_an_evaluation_in_parts_is_that_of_one_pass(
     monkeypatch.setenv("RANK", "0")
     early = run(*arguments, *cut).json
     assert (early["top1_error"], early["split"], early["parts"]) == (None, "train", {"made": 2, "done": 2, "all": 3})
+    assert run(*arguments[:-1], *cut).stdout.splitlines() == [
+        f"{out}: 2 of 3 parts are there, 0 made now",
+        "once all are there, the same command without RANK and WORLD_SIZE sums up",
+    ]
     monkeypatch.setenv("RANK", "1")
     assert run(*arguments, *cut) == (0, "", "")
-    monkeypatch.setenv("RANK", "0")
+    monkeypatch.delenv("RANK")
+    monkeypatch.delenv("WORLD_SIZE")
     late = run(*arguments, *cut).json
     assert list(late) == [*once, "out", "parts"]
     for name in ("top1_error", "top5_error", "images", "views", "split"):
@@ -164,6 +170,10 @@ def test_every_mistake_is_one_line(
         "--format is for parts": ("features", photos, *fc3, "--out", file, "--format", "npz"),
         "--images-per-part is for parts": ("predict", photos, *weights, "--images-per-part", "3"),
         "--images-per-part is for parts: ": ("evaluate", photos, *weights, "--images-per-part", "3"),
+        f"Parquet in parts: give --out {file}, or --out {file.with_suffix('')} --format parquet": (
+            *("features", photos, *fc3, "--out", file.with_suffix(".parquet")),
+            *("--format", "parquet"),
+        ),
         "f.npz is a file by its name": ("predict", photos, *weights, "--out", file),
         "cannot be read again": ("predict", "-", *weights, "--out", out),
         "unknown layer": ("features", photos, *weights, "--layer", "fc33", "--out", out),
@@ -200,6 +210,36 @@ def test_several_processes_need_a_folder(
     assert (finished.status, "2 processes write parts" in finished.error) == (2, True)
 
 
+def test_an_evaluation_by_hand_is_told_of_the_folder(
+    run, photos: Path, weights_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    finished = run("evaluate", photos, "--weights", weights_file)
+    assert (finished.status, "use torchrun, or name a folder with --out" in finished.error) == (2, True)
+
+
+@pytest.mark.parametrize("verb", ["features", "predict", "evaluate"])
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_ctrl_c_says_what_is_there_and_goes_on(
+    run, photos: Path, weights_file: Path, out: Path, verb: str, rank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first process does."""
+    kind = "evaluation" if verb == "evaluate" else "tables"
+
+    def stop(part: Part, _errors: object) -> None:
+        if part.start >= 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(f"alexnet.parts.{kind}.check_damage", stop)
+    more = ("--images-per-part", "3", *(("--layer", "fc3") if verb == "features" else ()))
+    finished = run(verb, photos, "--weights", weights_file, "--split", "val", "--out", out, *more)
+    line = f"interrupted; 1 of 4 parts are in {out}, the same command goes on"
+    assert finished == (130, "", f"alexnet: {line if rank == '0' else 'interrupted'}\n")
+
+
 def test_parquet_without_pyarrow_names_the_extra(
     run, photos: Path, weights_file: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,4 +267,4 @@ def test_a_full_disk_is_one_line_and_leaves_what_is_whole(
     assert done.stderr.startswith("alexnet: error: ")
     assert "too large" in done.stderr
     assert done.stderr.count("\n") == 1
-    assert [path.name for path in out.iterdir()] == ["parts.json"]
+    assert [path.name for path in out.iterdir()] == ["_parts.json"]

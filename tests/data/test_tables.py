@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,17 @@ def test_a_parquet_table_says_what_it_holds(tmp_path: Path) -> None:
         {"path": "a.png", "label": -1, "x": [1.0, 1.0, 1.0]},
         {"path": "c.png", "label": -1, "x": [0.0, 0.0, 0.0]},
     ]
+
+
+def test_arrow_finds_the_metadata_of_a_parquet_file_in_its_schema(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t.parquet"
+    write_parquet_table(path, table())
+    about = {"shapes": {"x": [3]}, "root": [], "classes": [], "errors": [["b\udcff.png", "b: torn"]]}
+    of_schema, of_table = parquet.read_schema(path), parquet.read_table(path).schema
+    for metadata in (parquet.read_metadata(path).metadata, of_schema.metadata, of_table.metadata):
+        assert json.loads(metadata[b"alexnet"]) == about | {"notes": ["one", "two"]}
+    assert str(of_schema.field("x").type) == str(of_table.field("x").type) == "fixed_size_list<element: double>[3]"
 
 
 def test_a_path_that_is_no_text_is_escaped_in_parquet(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_an_unfinished_evaluation_has_no_errors_yet(
     classifier: Classifier, collection: Collection, tmp_path: Path
 ) -> None:
     outcome = evaluate_parts([classifier], collection, tmp_path / "parts", Process(0, 2), images_per_part=4)
-    assert (outcome.count_done(), total(outcome, 6, "center")) == (2, None)
+    assert (outcome.job.count_done(), total(outcome, 6, "center")) == (2, None)
 
 
 def test_a_damaged_image_is_listed_in_its_part(

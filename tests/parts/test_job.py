@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 import pytest
 
 from alexnet.errors import DataError, ImageError, InputError
-from alexnet.parts.job import MANIFEST, Job, Part, Process, check_damage, this_process, work
+from alexnet.parts.job import MANIFEST, Job, JobInterrupt, Part, Process, check_damage, this_process, work
 
 
 @dataclass
@@ -68,7 +68,18 @@ def test_parts_that_are_there_stay_and_one_cut_off_is_made_again(job: Job) -> No
 
 def test_a_job_that_is_not_done_has_no_result_yet(job: Job) -> None:
     outcome = work(job, Process(1, 2), make, read)
-    assert (outcome.count_done(), outcome.made, outcome.read_all()) == (2, 2, None)
+    assert (outcome.job.count_done(), outcome.made, outcome.read_all()) == (2, 2, None)
+
+
+def test_a_job_that_is_stopped_says_how_far_all_of_it_is(job: Job) -> None:
+    def stop(part: Part) -> None:
+        if part.start == 15:
+            raise KeyboardInterrupt
+        make(part)
+
+    work(job, Process(0, 2), make, read)
+    with pytest.raises(JobInterrupt, match=r"^4 of 5 parts are in .*parts$"):
+        work(job, Process(1, 2), stop, read)
 
 
 def test_leftovers_of_killed_processes_go_when_all_is_done(job: Job) -> None:
@@ -85,6 +96,11 @@ CHANGES: dict[str, tuple[Callable[[Job], Job], str]] = {
     "a fact": (lambda job: replace(job, facts={"job": "x", "top": 3}), "top is 5 there, and 3 here"),
     "one fact more": (lambda job: replace(job, facts={**job.facts, "a": 1}), "a is null there, and 1 here"),
     "other images": (lambda job: replace(job, num_images=24), "images is 23 there, and 24 here"),
+    "other data": (lambda job: replace(job, facts={**job.facts, "data": "12ab"}), "holds parts of other data; choose"),
+    "other and fewer data": (
+        lambda job: replace(job, num_images=9, facts={**job.facts, "data": "12ab"}),
+        "images is 23 there, and 9 here",
+    ),
     "other parts": (lambda job: replace(job, images_per_part=6), "images_per_part is 5 there, and 6 here"),
 }
 

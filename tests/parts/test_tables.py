@@ -7,7 +7,7 @@ import pytest
 from alexnet.data.collection import Collection
 from alexnet.errors import DataError, InputError
 from alexnet.features import extract_features, probe_features
-from alexnet.parts.job import Process
+from alexnet.parts.job import MANIFEST, Process
 from alexnet.parts.tables import Tables
 from alexnet.predict import Classifier, load
 from alexnet.weights import Weights
@@ -85,7 +85,7 @@ def test_a_stopped_job_goes_on_where_it_was(tables: Tables) -> None:
     with pytest.raises(KeyboardInterrupt):
         features(Tables(**{**vars(tables), "progress": stop}))
     [first] = parts_of(tables.folder)
-    assert sorted(path.name for path in tables.folder.iterdir()) == [first.name, "parts.json"]
+    assert sorted(path.name for path in tables.folder.iterdir()) == [MANIFEST, first.name]
     before = first.stat().st_mtime_ns
     assert features(tables).made == 2
     assert first.stat().st_mtime_ns == before
@@ -163,7 +163,7 @@ def test_another_job_is_told_by_weights_data_and_what_is_asked(
         tables.predictions(5, "center", Process())
     tiny_weights.tensors["fc3.weight"][0] += 1
     other = Tables(**{**vars(tables), "classifier": load(tiny_weights)})
-    with pytest.raises(InputError, match="weights is"):
+    with pytest.raises(InputError, match="parts of other weights; choose"):
         features(other)
 
 
@@ -182,6 +182,19 @@ def test_parquet_has_the_same_rows_with_names(tables: Tables) -> None:
         shape = json.loads(parquet.read_metadata(ours).metadata[b"alexnet"])["shapes"]["conv1:pre"]
         rows = np.array(table["conv1:pre"].to_pylist(), np.float32).reshape(-1, *shape)
         np.testing.assert_array_equal(rows, arrays["features.conv1:pre"])
+
+
+def test_a_folder_of_parquet_parts_is_one_table(tables: Tables) -> None:
+    """With what lies beside them: the manifest, and what a killed process leaves while others go on."""
+    parquet, dataset = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow.dataset")
+    tables = Tables(**{**vars(tables), "file_format": "parquet"})
+    tables.predictions(2, "center", Process())
+    (tables.folder / ".part-00001-of-00003.parquet.0123abcd.tmp").write_text("half")
+    table = parquet.read_table(tables.folder)
+    assert table["path"].to_pylist() == list(tables.collection.images.paths)
+    assert dataset.dataset(tables.folder).count_rows() == 10
+    about = json.loads(table.schema.metadata[b"alexnet"])
+    assert about["classes"] == [info.name for info in tables.collection.classes]
 
 
 def test_parquet_predictions_have_labels(tables: Tables) -> None:

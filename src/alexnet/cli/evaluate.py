@@ -10,7 +10,8 @@ import typer
 
 from alexnet.cli.options import BATCH_SIZE, WORKERS, BatchSize, ClassOrder, Engine, GroundTruth, Precision, Workers
 from alexnet.cli.output import AsJson, print_json
-from alexnet.cli.parts import ImagesPerPart, parts_json, print_parts, watch
+from alexnet.cli.parts import ImagesPerPart, going_on, parts_json, print_parts, watch
+from alexnet.errors import InputError
 
 if TYPE_CHECKING:
     from alexnet.evaluate import Evaluation
@@ -46,7 +47,6 @@ def evaluate(
     from alexnet.data.collection import Collection
     from alexnet.data.damaged import DamagedImages
     from alexnet.data.datasets import open_data
-    from alexnet.errors import InputError
     from alexnet.evaluate import Evaluation, all_here
     from alexnet.evaluate import evaluate as measure
     from alexnet.memory import keep_memory
@@ -76,7 +76,11 @@ def evaluate(
     }
     outcome, measured = None, None
     unit = (images_per_part or IMAGES_PER_PART) if out else batch_size
-    with _joined(process, out) as ranks, watch(process, "evaluate", len(images), unit) as advance:
+    with (
+        going_on(process),
+        _joined(process, out) as ranks,
+        watch(process, "evaluate", len(images), unit) as advance,
+    ):
         settings["progress"] = advance
         if out is None:
             divide = all_here
@@ -103,14 +107,23 @@ def evaluate(
         _print_measured(measured, found.name, name, len(classifiers))
     if outcome:
         print_parts(outcome)
+        if not measured:
+            print("once all are there, the same command without RANK and WORLD_SIZE sums up")
 
 
 @contextmanager
 def _joined(process: "Process", out: Path | None) -> "Iterator[Ranks | None]":
-    """The processes of torchrun, which wait for each other; None for one alone, and where files are all they share."""
-    if process.count == 1 or (out and "MASTER_ADDR" not in os.environ):
+    """The processes of torchrun, which wait for each other; None for one alone, and where files are all they share.
+
+    Raises:
+        InputError: several share neither; or they do not find each other.
+    """
+    is_by_hand = "MASTER_ADDR" not in os.environ
+    if process.count == 1 or (out and is_by_hand):
         yield None
         return
+    if is_by_hand:
+        raise InputError(f"{process.count} processes share nothing yet: use torchrun, or name a folder with --out")
     import torch
 
     from alexnet.train.joining import joined

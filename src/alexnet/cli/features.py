@@ -20,6 +20,7 @@ from alexnet.cli.parts import (
 )
 from alexnet.cli.stdin import stdin_contents
 from alexnet.defaults import DEFAULT_WEIGHTS
+from alexnet.errors import InputError
 
 if TYPE_CHECKING:
     from alexnet.data.tables import Rows
@@ -58,6 +59,11 @@ def features(
 
     process = this_process()
     in_parts = names_folder(out)
+    if out.suffix == ".parquet" and not in_parts:
+        raise InputError(
+            f"features are written as .npz, or as Parquet in parts: give --out {out.with_suffix('.npz')}, or "
+            f"--out {out.with_suffix('')} --format parquet"
+        )
     if not in_parts:
         check_folder_options(process, images_per_part=images_per_part, format=file_format)
     keep_memory()

@@ -1,16 +1,16 @@
 """What the verbs that write parts have in common: their options, what they show, how they end."""
 
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from alexnet.cli.failures import BAD_INPUT
+from alexnet.cli.failures import BAD_INPUT, INTERRUPTED
 from alexnet.cli.output import say_errors
-from alexnet.cli.progress import progress
+from alexnet.cli.progress import progress, say
 from alexnet.cli.stdin import STDIN
 from alexnet.errors import InputError
 
@@ -69,8 +69,26 @@ def write_tables(
         raise InputError("what comes on stdin cannot be read again when a job goes on; name files")
     given = {name: value for name, value in settings.items() if value is not None}
     unit = given.get("images_per_part", IMAGES_PER_PART)
-    with watch(process, verb, len(given["collection"].images), unit) as advance:
+    with going_on(process), watch(process, verb, len(given["collection"].images), unit) as advance:
         return find(Tables(folder=out, progress=advance, **given))
+
+
+@contextmanager
+def going_on(process: "Process") -> Iterator[None]:
+    """Where Ctrl-C ends the work on parts: the first process says how many are there, and what goes on.
+
+    Raises:
+        typer.Exit: it has said so.
+    """
+    from alexnet.parts.job import JobInterrupt
+
+    try:
+        yield
+    except JobInterrupt as stopped:
+        if not process.is_first:
+            raise
+        say(f"alexnet: interrupted; {stopped}, the same command goes on")
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def watch(process: "Process", description: str, total: int, unit: int) -> AbstractContextManager["Advance"]:
@@ -86,13 +104,13 @@ T = TypeVar("T", bound="Content")
 
 def parts_json(outcome: "Outcome[T]") -> dict[str, int]:
     """How many parts this process has made now, how many are there, how many there will be."""
-    return {"made": outcome.made, "done": outcome.count_done(), "all": len(outcome.job.parts)}
+    return {"made": outcome.made, "done": outcome.job.count_done(), "all": len(outcome.job.parts)}
 
 
 def print_parts(outcome: "Outcome[T]") -> None:
     """The same for people, with the rate."""
     rate = "" if outcome.images_per_second is None else f", {outcome.images_per_second:,.0f} images/s"
-    done, total = outcome.count_done(), len(outcome.job.parts)
+    done, total = outcome.job.count_done(), len(outcome.job.parts)
     print(f"{outcome.job.folder}: {done:,} of {total:,} parts are there, {outcome.made:,} made now{rate}")
 
 

@@ -5,10 +5,12 @@ start from, or nothing where they lead to no files; `classes`, the names of the 
 images left out and why; and the arrays and words of the table. No pickles.
 
 Parquet: `path`, `label`, then the columns, where a row is more than one number as a list of fixed size. The metadata
-`alexnet` of the file is JSON with `shapes` (of a row, by column), `root`, `classes`, `errors`, and the words.
+`alexnet`, of the file and of its Arrow schema, is JSON with `shapes` (of a row, by column), `root`, `classes`,
+`errors`, and the words.
 """
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,8 @@ from alexnet.data.npz import NpzWriter, read_array, read_words, write_npz
 from alexnet.errors import DataError, ImageError, MissingExtraError
 
 METADATA_KEY = "alexnet"
+# Where Arrow keeps its schema in a file. Its readers see the metadata there alone, other readers those of the file.
+_SCHEMA_KEY = "ARROW:schema"
 _WORDS_PER_BLOCK = 4096
 # Of a row group, which is read as a whole. Ours.
 _BYTES_PER_GROUP = 32 << 20
@@ -108,7 +112,11 @@ def write_parquet_table(path: str | Path, table: Table) -> None:
     """
     pa, parquet = import_pyarrow()
     schema = pa.schema({"path": pa.string(), "label": pa.int64()} | {k: _type(pa, v) for k, v in table.empty.items()})
-    with write_whole(path) as whole, whole.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
+    with (
+        write_whole(path) as whole,
+        whole.open("wb") as file,
+        parquet.ParquetWriter(file, schema, store_schema=False) as writer,
+    ):
         for indices, columns in _grouped(table.blocks):
             arrays = [
                 pa.array([_as_text(table.collection.images.paths[place]) for place in indices.tolist()], pa.string()),
@@ -123,7 +131,10 @@ def write_parquet_table(path: str | Path, table: Table) -> None:
             "errors": [[image, str(error)] for image, error in table.errors],
             **table.words,
         }
-        writer.add_key_value_metadata({METADATA_KEY: json.dumps(about)})
+        # The errors are known only now, so that the schema is put in by us, at the end.
+        metadata = {METADATA_KEY: json.dumps(about)}
+        arrow = b64encode(schema.with_metadata(metadata).serialize())
+        writer.add_key_value_metadata({**metadata, _SCHEMA_KEY: arrow})
 
 
 def read_parquet_rows(path: str | Path) -> Rows:

@@ -1,8 +1,9 @@
 """A job over the images of a collection, cut into parts: which there are, whose they are, which are done.
 
 Parts are cut by the data alone, never by the processes: these take every so-manieth part each and tell each other
-nothing, so that their number may change from one call to the next. A part that is there is done. `parts.json` says what
-the folder holds parts of, so that nothing else is mixed in.
+nothing, so that their number may change from one call to the next. A part that is there is done. `_parts.json` says
+what the folder holds parts of, so that nothing else is mixed in. Everything beside the parts has a name that begins
+with `_` or `.`, which readers of a folder as one table pass over.
 """
 
 import json
@@ -20,10 +21,12 @@ from alexnet.atomic import remove_leftovers, write_whole
 from alexnet.data.damaged import ALWAYS_BORNE
 from alexnet.errors import DataError, ImageError, InputError
 
-MANIFEST = "parts.json"
+MANIFEST = "_parts.json"
 VERSION = 1
 # Ours: whole batches of 128, so that the parts are made of the batches of one pass over everything.
 IMAGES_PER_PART = 10_240
+# Facts whose values say nothing to people.
+_DIGESTS = ("weights", "data")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,10 @@ class Job:
             for number, start in enumerate(starts)
         )
 
+    def count_done(self) -> int:
+        """How many parts are there by now."""
+        return sum(part.path.is_file() for part in self.parts)
+
     def begin(self) -> None:
         """Make the folder and say in it what it is for, unless that is done. Several processes may do so at once.
 
@@ -126,17 +133,22 @@ class Job:
     @property
     def _manifest(self) -> dict[str, Any]:
         cut = {"images": self.num_images, "images_per_part": self.images_per_part}
-        manifest: dict[str, Any] = json.loads(json.dumps({"version": VERSION, **self.facts, **cut}))
+        manifest: dict[str, Any] = json.loads(json.dumps({"version": VERSION, **cut, **self.facts}))
         return manifest
 
     def _check(self, manifest: Path) -> None:
         theirs, ours = read_manifest(manifest), self._manifest
         for name in {**ours, **theirs}:
             if theirs.get(name) != ours.get(name):
-                raise InputError(
-                    f"{self.folder} holds parts of another job: {name} is {json.dumps(theirs.get(name))} there, "
-                    f"and {json.dumps(ours.get(name))} here; choose another --out"
+                there, here = json.dumps(theirs.get(name)), json.dumps(ours.get(name))
+                difference = (
+                    f"other {name}" if name in _DIGESTS else f"another job: {name} is {there} there, and {here} here"
                 )
+                raise InputError(f"{self.folder} holds parts of {difference}; choose another --out")
+
+
+class JobInterrupt(KeyboardInterrupt):
+    """Ctrl-C in the midst of a job, the whole parts of which stay; its text says how many there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,13 +180,9 @@ class Outcome(Generic[T]):
         """Of this process; None where all of its parts were there."""
         return self.made_images / self.seconds if self.made else None
 
-    def count_done(self) -> int:
-        """How many parts of the whole job are there by now."""
-        return sum(part.path.is_file() for part in self.job.parts)
-
     def read_all(self) -> tuple[T, ...] | None:
         """What the parts of all processes hold; None unless every one is there by now, and whole."""
-        if self.count_done() < len(self.job.parts):
+        if self.job.count_done() < len(self.job.parts):
             return None
         found = list[T]()
         for part in self.job.parts:
@@ -218,20 +226,24 @@ def work(
 
     Raises:
         InputError: see `Job.begin`.
+        JobInterrupt: Ctrl-C.
         Exception: what `make` raises.
     """
     job.begin()
     own, made, made_images, start = list[T](), 0, 0, perf_counter()
-    for part in job.parts[process.rank :: process.count]:
-        content = _read_if_whole(part, read)
-        if content is None:
-            part.path.unlink(missing_ok=True)  # a damaged one: the others would take it for done
-            make(part)
-            content = read(part.path)
-            made, made_images = made + 1, made_images + part.stop - part.start
-        elif skipped:
-            skipped(part.stop - part.start)
-        own.append(content)
+    try:
+        for part in job.parts[process.rank :: process.count]:
+            content = _read_if_whole(part, read)
+            if content is None:
+                part.path.unlink(missing_ok=True)  # a damaged one: the others would take it for done
+                make(part)
+                content = read(part.path)
+                made, made_images = made + 1, made_images + part.stop - part.start
+            elif skipped:
+                skipped(part.stop - part.start)
+            own.append(content)
+    except KeyboardInterrupt:
+        raise JobInterrupt(f"{job.count_done():,} of {len(job.parts):,} parts are in {job.folder}") from None
     outcome = Outcome(
         job=job,
         read=read,
@@ -240,7 +252,7 @@ def work(
         made_images=made_images,
         seconds=perf_counter() - start,
     )
-    if outcome.count_done() == len(job.parts):
+    if job.count_done() == len(job.parts):
         remove_leftovers(job.folder)  # nobody writes there any more
     return outcome
 
