@@ -1,6 +1,7 @@
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,17 @@ def test_bf16_is_asked_of_processors_that_have_it_only(tiny_weights: Weights, mo
         engine_file._settings(Plain(), "bf16")
     if "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         assert engine_file._settings(load_openvino().Core(), "auto")["INFERENCE_PRECISION_HINT"] == "bf16"
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are listed by Linux alone")
+def test_no_thread_is_bound_to_a_core(tiny_weights: Weights, images: np.ndarray) -> None:
+    """Where several processes share a machine each would be bound to the same ones."""
+    engine = OpenVINOEngine(tiny_weights)
+    engine.logits(images)
+    ours = os.sched_getaffinity(0)
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):  # ended meanwhile
+            assert os.sched_getaffinity(int(thread.name)) == ours
 
 
 def test_what_is_not_there_is_refused_in_one_line(opened: Weights, images: np.ndarray) -> None:

@@ -173,4 +173,5 @@ def _settings(core: Any, precision: Precision) -> dict[str, Any]:
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": usable_cores(),
+        "ENABLE_CPU_PINNING": False,  # else processes that share a machine all sit on its first cores
     }
