@@ -9,7 +9,7 @@ from alexnet.recipes import RECIPES
 from alexnet.recipes.named import DIGITS
 
 
-@pytest.mark.parametrize(("epochs", "most_error"), [(2, 50), pytest.param(DIGITS.epochs, 5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("epochs", "most_error"), [(3, 30), pytest.param(DIGITS.epochs, 5, marks=pytest.mark.slow)])
 def test_the_demo_learns_digits_and_says_what_to_type_next(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, most_error: float
 ) -> None:
