@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,19 +12,13 @@ from alexnet.cli.parts import (
     FileFormat,
     ImagesPerPart,
     check_folder_options,
-    end,
+    end_tables,
     names_folder,
-    parts_json,
-    print_parts,
     write_tables,
 )
 from alexnet.cli.stdin import stdin_contents
 from alexnet.defaults import DEFAULT_WEIGHTS
 from alexnet.errors import InputError
-
-if TYPE_CHECKING:
-    from alexnet.data.tables import Rows
-    from alexnet.parts.job import Outcome, Process
 
 EXAMPLE = "my-photos --out features.npz"
 
@@ -85,7 +79,11 @@ def features(
             batch_size=batch_size,
             workers=workers,
         )
-        _show_parts(outcome, process, {name: rows.shape[1:] for name, rows in probe.items()}, weights, out, json)
+        layers = {name: (outcome.images, *rows.shape[1:]) for name, rows in probe.items()}
+        if process.is_first and not json:
+            _print_layers(layers)
+        shapes = {name: list(shape) for name, shape in layers.items()}
+        end_tables(process, outcome, json=json, weights=weights, out=str(out), layers=shapes)
         return
     with progress("features", len(collection.images), "images") as advance:
         done = extract_features(
@@ -112,33 +110,6 @@ def features(
         _print_layers(done.layers)
         print(f"{out}: {done.images:,} images, {done.images_per_second:,.0f} images/s")
     report_errors(done.errors)
-
-
-def _show_parts(
-    outcome: "Outcome[Rows]",
-    process: "Process",
-    shapes: Mapping[str, tuple[int, ...]],
-    weights: str,
-    out: Path,
-    json: bool,
-) -> None:
-    layers = {name: (outcome.images, *shape) for name, shape in shapes.items()}
-    if json and process.is_first:
-        print_json(
-            {
-                "weights": weights,
-                "out": str(out),
-                "layers": {name: list(shape) for name, shape in layers.items()},
-                "images": outcome.images,
-                "errors": errors_json(outcome.errors),
-                "images_per_second": outcome.images_per_second,
-                "parts": parts_json(outcome),
-            }
-        )
-    elif process.is_first:
-        _print_layers(layers)
-        print_parts(outcome)
-    end(process, outcome)
 
 
 def _print_layers(layers: Mapping[str, tuple[int, ...]]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 import typer
 
 from alexnet.cli.failures import BAD_INPUT, INTERRUPTED
-from alexnet.cli.output import say_errors
+from alexnet.cli.output import errors_json, print_json, say_errors
 from alexnet.cli.progress import progress, say
 from alexnet.cli.stdin import STDIN
 from alexnet.errors import InputError
@@ -114,7 +114,28 @@ def print_parts(outcome: "Outcome[T]") -> None:
     print(f"{outcome.job.folder}: {done:,} of {total:,} parts are there, {outcome.made:,} made now{rate}")
 
 
-def end(process: "Process", outcome: "Outcome[T]") -> None:
+def end_tables(process: "Process", outcome: "Outcome[Rows]", *, json: bool, **about: object) -> None:
+    """Print, in the first process, how the job stands, under `json` after what is said `about` it; then `_end`.
+
+    Raises:
+        typer.Exit: some image of the job was left out.
+    """
+    if process.is_first and json:
+        print_json(
+            {
+                **about,
+                "images": outcome.images,
+                "errors": errors_json(outcome.errors),
+                "images_per_second": outcome.images_per_second,
+                "parts": parts_json(outcome),
+            }
+        )
+    elif process.is_first:
+        print_parts(outcome)
+    _end(process, outcome)
+
+
+def _end(process: "Process", outcome: "Outcome[T]") -> None:
     """Say which images of this process's parts were left out; once all parts are there, end as that demands.
 
     torchrun ends all processes when one fails, so none does before the whole job is done, nor one that has found its

@@ -12,10 +12,8 @@ from alexnet.cli.parts import (
     FileFormat,
     ImagesPerPart,
     check_folder_options,
-    end,
+    end_tables,
     names_folder,
-    parts_json,
-    print_parts,
     write_tables,
 )
 from alexnet.cli.stdin import STDIN, open_stdin, stdin_contents
@@ -86,21 +84,7 @@ def predict(
         batch_size=batch_size,
         workers=workers,
     )
-    if json and process.is_first:
-        print_json(
-            {
-                "weights": weights,
-                "engine": classifier.engine.name,
-                "out": str(out),
-                "images": outcome.images,
-                "errors": errors_json(outcome.errors),
-                "images_per_second": outcome.images_per_second,
-                "parts": parts_json(outcome),
-            }
-        )
-    elif process.is_first:
-        print_parts(outcome)
-    end(process, outcome)
+    end_tables(process, outcome, json=json, weights=weights, engine=classifier.engine.name, out=str(out))
 
 
 def _find_loose(classifier: "Classifier", images: Sequence[str], top: int, views: "Views") -> "Found":

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from alexnet.atomic import remove_leftovers, write_whole
 from alexnet.data.damaged import ALWAYS_BORNE
 from alexnet.errors import DataError, ImageError, InputError
+from alexnet.spans import which_of
 
 MANIFEST = "_parts.json"
 VERSION = 1
@@ -204,12 +205,11 @@ def this_process() -> Process:
     for name, other in (("RANK", "WORLD_SIZE"), ("WORLD_SIZE", "RANK")):
         if said[name] is None:
             raise InputError(f"{other} is set, but not {name}; set both, as torchrun does, or neither")
-    rank, count = (int(value) if value and value.isascii() and value.isdigit() else -1 for value in said.values())
-    if not 0 <= rank < count:
+    if not (place := which_of(said["RANK"], said["WORLD_SIZE"])):
         raise InputError(
             f"RANK is {said['RANK']} and WORLD_SIZE {said['WORLD_SIZE']}; RANK is a number from 0 to below WORLD_SIZE"
         )
-    return Process(rank, count)
+    return Process(*place)
 
 
 def work(

@@ -155,12 +155,12 @@ class Epochs:
             return None
         split, damaged = plan.dataset.split(name), DamagedAnywhere(self.ranks, self.damaged_held_out)
         with self.observer.progress(f"errors on {name}", len(split), "images") as advance:
-            left = [len(split)]
+            advance_or_stop, left = self._until_stopped(advance), [len(split)]
 
             def advance_for_all(images: int) -> None:  # the others are about as far
                 count = min(images * self.ranks.count, left[0])
                 left[0] -= count
-                self._until_stopped(advance)(count)
+                advance_or_stop(count)
 
             return evaluate(
                 [classifier],

@@ -4,6 +4,7 @@ import os
 import socket
 
 from alexnet.errors import InputError
+from alexnet.spans import which_of
 
 VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -14,12 +15,12 @@ def place(number: str, count: str) -> tuple[int, int]:
     Raises:
         InputError: they are no numbers, or cannot belong together.
     """
-    found = [os.environ[name] for name in (number, count)]
-    if not all(text.isdecimal() for text in found) or not int(found[0]) < int(found[1]):
+    said = [os.environ[name] for name in (number, count)]
+    if not (found := which_of(*said)):
         raise InputError(
-            f"{number} is {found[0]} and {count} is {found[1]}; start all processes with torchrun, or unset both"
+            f"{number} is {said[0]} and {count} is {said[1]}; start all processes with torchrun, or unset both"
         )
-    return int(found[0]), int(found[1])
+    return found
 
 
 def may_restart() -> bool:
