@@ -7,7 +7,6 @@ import pytest
 from alexnet.errors import InputError
 from alexnet.experiments.claims import every_run as module
 from alexnet.experiments.claims.every_run import CLAIM, judge, population_folder
-from alexnet.experiments.claims.machine import precision_of
 from alexnet.experiments.claims.population import keep, read_member
 from alexnet.weights import find_weights
 
@@ -51,7 +50,7 @@ def test_the_population_grows_to_the_seeds_asked_for_and_no_further(open_on_digi
     nets = ("digits", "digits+ungrouped")
     assert trainings == [(net, seed) for seed in (0, 1) for net in nets]
     folder = population_folder(study, "digits")
-    assert folder == tmp_path / f"population/digits_digits_2-epochs_2-steps_{precision_of('cpu')}"
+    assert folder == tmp_path / "population/digits_digits_2-epochs_2-steps"
     assert [[row["seed"] for row in found.details[kind]] for kind in ("net", "control")] == [[0, 1], [0, 1]]
     assert found.setting["seeds"] == 2
     assert found.setting["machine"]["processor"]
@@ -92,6 +91,19 @@ def test_the_kernels_kept_are_those_of_the_run(open_on_digits):
     assert member.kernels.dtype == np.float16
     assert member.errors["top1_error"] == found.details["net"][0]["top1_error"]
     assert member.facts["machine"]["device"] == "cpu"
+
+
+def test_runs_of_any_precision_count(open_on_digits):
+    study = open_on_digits(CLAIM, seeds=1)
+    CLAIM.run(study)
+    folder = population_folder(study, "digits")
+    member = read_member(folder, 0)
+    elsewhere = member.facts["machine"] | {"processor": "H100"}
+    keep(folder, replace(member, facts=member.facts | {"precision": "fp8", "machine": elsewhere}))
+    found = CLAIM.run(study)
+    here = member.facts
+    assert found.setting["precision"] == f"fp8 and {here['precision']}"
+    assert found.setting["machine"]["processor"] == f"H100 and {here['machine']['processor']}"
 
 
 def test_kernels_of_other_data_of_that_name_are_refused(open_on_digits):

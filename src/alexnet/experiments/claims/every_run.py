@@ -27,7 +27,6 @@ from alexnet.experiments.claims.claim import Claim, Study
 from alexnet.experiments.claims.figure_3 import first_kernels
 from alexnet.experiments.claims.finding import Finding, Verdict
 from alexnet.experiments.claims.intervals import of_share
-from alexnet.experiments.claims.machine import precision_of
 from alexnet.experiments.claims.population import (
     Member,
     Specialization,
@@ -81,11 +80,11 @@ def run(study: Study) -> Finding:
 
 
 def population_folder(study: Study, net: str) -> Path:
-    """Where the kernels of this net's runs are kept."""
+    """Where the kernels of this net's runs are kept, of any machine and precision: each adds to their number."""
     setting, asked = study.setting, study.asked
     words = [net, *([f"by-{setting.recipe}"] if setting.recipe else []), study.dataset.name, f"{setting.epochs}-epochs"]
     words += [f"{limit}-steps"] if (limit := asked.limit_train_batches) else []
-    return asked.population / "_".join([*words, precision_of(asked.device)])
+    return asked.population / "_".join(words)
 
 
 def judge(specialized: int, runs: int) -> Verdict:

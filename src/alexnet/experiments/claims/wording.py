@@ -33,22 +33,25 @@ def describe_effect(effect: Effect) -> str:
 
 
 def describe_training(study: Study, runs: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
-    """The setting of runs, as plain JSON; of each what `facts_of` its folder says, all but the machine alike."""
+    """The setting of runs, as plain JSON; of each what `facts_of` its folder says. The runs of one trial may come from
+    several machines, and be of the precisions that are fast there.
+    """
     first, setting = runs[0], study.setting
+    machines = [run["machine"] for run in runs]
     return {
         **describe_data(study),
         **more,
-        **{name: first[name] for name in ("recipe", "batch_size", "precision")},
+        **{name: first[name] for name in ("recipe", "batch_size")},
+        "precision": _all_of("precision", runs),
         "epochs": setting.epochs,
         "seeds": setting.seeds,
         "limit_train_batches": study.asked.limit_train_batches,
-        "machine": first["machine"] | {name: _all_of(name, runs) for name in ("device", "processor")},
+        "machine": first["machine"] | {name: _all_of(name, machines) for name in ("device", "processor")},
     }
 
 
-def _all_of(name: str, runs: Sequence[Mapping[str, Any]]) -> str:
-    """The runs of one trial may come from several machines."""
-    return " and ".join(dict.fromkeys(str(run["machine"][name]) for run in runs))
+def _all_of(name: str, facts: Sequence[Mapping[str, Any]]) -> str:
+    return " and ".join(dict.fromkeys(str(each[name]) for each in facts))
 
 
 def describe_data(study: Study) -> dict[str, Any]:
