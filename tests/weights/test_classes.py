@@ -49,6 +49,12 @@ def test_an_error_names_a_few_of_the_unmatched() -> None:
         match_classes(classes(*"vwxyz"), classes("a", "b"))
 
 
+def test_an_error_names_the_folders_of_unmatched_classes_by_id_and_first_name() -> None:
+    wanted = classes("tiger shark, Galeocerdo cuvieri", "n2", "dog", wnids=("n1", "n2", "n3"))
+    with pytest.raises(DataError, match=r"of the weights: n1 \(tiger shark\), n2; name them .*, or leave them out$"):
+        match_classes(wanted, classes("dog", wnids=("n3",)))
+
+
 def test_two_classes_that_would_become_one_are_refused() -> None:
     with pytest.raises(DataError, match="'CAT' and 'cat' are both 'cat'"):
         match_classes(classes("CAT", "cat"), classes("cat", "dog"))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from alexnet.data.splits import ClassInfo
+from alexnet.data.splits import ClassInfo, first_name
 from alexnet.errors import DataError
 
 _NAMED_IN_FULL = 3  # unmatched classes listed in an error
@@ -26,7 +26,7 @@ def match_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> ND
         return by_position
     index_of = _index_by_key(known)
     found = [_match(info, known, index_of) for info in wanted]
-    unmatched = [info.name for info, index in zip(wanted, found, strict=True) if index is None]
+    unmatched = [_called(info) for info, index in zip(wanted, found, strict=True) if index is None]
     if not unmatched:
         indices = np.array(found, dtype=np.int64)
         _refuse_shared(wanted, known, indices)
@@ -36,7 +36,7 @@ def match_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> ND
     more = f" and {len(unmatched) - _NAMED_IN_FULL} more" if len(unmatched) > _NAMED_IN_FULL else ""
     raise DataError(
         f"{len(unmatched)} of the data's {len(wanted)} classes are not among the {len(known)} of the weights: "
-        f"{', '.join(unmatched[:_NAMED_IN_FULL])}{more}; name them by WordNet id or as the weights do"
+        f"{', '.join(unmatched[:_NAMED_IN_FULL])}{more}; name them by WordNet id or as the weights do, or leave them out"
     )
 
 
@@ -77,6 +77,12 @@ def _index_by_key(classes: Sequence[ClassInfo]) -> dict[str, int]:
             if index_of.setdefault(key, index) != index:
                 shared.add(key)
     return {key: index for key, index in index_of.items() if key not in shared}
+
+
+def _called(info: ClassInfo) -> str:
+    """As its folder, which is to be renamed or left out, and as people do."""
+    name = first_name(info.name)
+    return f"{info.wnid} ({name})" if info.wnid and info.wnid != name else name
 
 
 def _plain(name: str) -> str:
