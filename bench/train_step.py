@@ -2,14 +2,15 @@
 
     .venv/bin/python bench/train_step.py              two or three minutes a round, three rounds
     .venv/bin/python bench/train_step.py --quick      one round without the compiled twins
+    .venv/bin/python bench/train_step.py --precision fp32     the default where products in bf16 are not fast
 
 One step is forward, backward and update at batch 128 on random images that are there already. Every variant runs in a
 process of its own (the allocator's settings are the process's) and all take turns; printed are medians over the rounds
 of the median step of each, in images/s, with the smallest and the largest round, and peak memory. The twin is what one
 would write with torch alone: its own LRN on each tower, its pooling, dropout and SGD, the mean taken from uint8 images.
-It runs in channels-last memory, in fp32 as installed; with the allocator's settings of this package; and compiled under
-bf16 autocast with either. "Matrix peak" is what the multiply-adds of a step would take at the best rate of
-any bf16 product of matrices tried here, "convolution peak" at that of conv3, which oneDNN computes faster still.
+It runs in channels-last memory, in fp32 as installed; with the allocator's settings of this package; and compiled with
+either, under autocast where the precision is bf16. "Matrix peak" is what the multiply-adds of a step would take at the
+best rate of any product of matrices tried here, "convolution peak" at that of conv3, which oneDNN computes faster.
 """
 
 import argparse
@@ -21,37 +22,47 @@ import sys
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from record import record, spread
 
+if TYPE_CHECKING:
+    import torch
+
+NET = "krizhevsky-145"
 BATCH_SIZE, STEPS, ROUNDS = 128, 5, 3
-AS_INSTALLED = "twin fp32, as installed"
+AS_INSTALLED, KEPT = "twin fp32, as installed", "twin fp32, memory kept"
 
-# name: (net, who computes, precision, memory is kept)
-VARIANTS = {
-    AS_INSTALLED: ("krizhevsky-145", "twin", "fp32", False),
-    "twin fp32, memory kept": ("krizhevsky-145", "twin", "fp32", True),
-    "twin compiled bf16, as installed": ("krizhevsky-145", "compiled", "bf16", False),
-    "twin compiled bf16, memory kept": ("krizhevsky-145", "compiled", "bf16", True),
-    "ours fp32": ("krizhevsky-145", "ours", "fp32", True),
-    "ours bf16": ("krizhevsky-145", "ours", "bf16", True),
-    "ours bf16, without norm rows": ("krizhevsky-145+no-lrn", "ours", "bf16", True),
-    "ours bf16, paper-2012": ("paper-2012", "ours", "bf16", True),
-    "matrix peak": ("krizhevsky-145", "matrices", "bf16", True),
-    "convolution peak": ("krizhevsky-145", "convolutions", "bf16", True),
-}
-OURS = "ours bf16"
 
-# The figures of merit: ours over what, and the goal. None: over the better of the compiled twins.
-GOALS: dict[str, tuple[tuple[str, ...], float]] = {
-    "of the twin as installed": ((AS_INSTALLED,), 6.0),
-    "of the twin with memory kept": (("twin fp32, memory kept",), 3.2),
-    "of the better compiled twin": (("twin compiled bf16, as installed", "twin compiled bf16, memory kept"), 1.7),
-    "of itself without norm rows": (("ours bf16, without norm rows",), 0.93),
-    "of the matrix peak": (("matrix peak",), 0.80),
-    "of the convolution peak": (("convolution peak",), 0.80),
-}
+def variants(precision: str) -> dict[str, tuple[str, str, str, bool]]:
+    """By name: (net, who computes, precision, memory is kept)."""
+    return {
+        AS_INSTALLED: (NET, "twin", "fp32", False),
+        KEPT: (NET, "twin", "fp32", True),
+        f"twin compiled {precision}, as installed": (NET, "compiled", precision, False),
+        f"twin compiled {precision}, memory kept": (NET, "compiled", precision, True),
+        "ours fp32": (NET, "ours", "fp32", True),
+        f"ours {precision}": (NET, "ours", precision, True),
+        f"ours {precision}, without norm rows": (f"{NET}+no-lrn", "ours", precision, True),
+        f"ours {precision}, paper-2012": ("paper-2012", "ours", precision, True),
+        "matrix peak": (NET, "matrices", precision, True),
+        "convolution peak": (NET, "convolutions", precision, True),
+    }
+
+
+def goals(precision: str) -> dict[str, tuple[tuple[str, ...], float]]:
+    """The figures of merit: ours over what, of several the best, and the goal, which was set for bf16."""
+    return {
+        "of the twin as installed": ((AS_INSTALLED,), 6.0),
+        "of the twin with memory kept": ((KEPT,), 3.2),
+        "of the better compiled twin": (
+            (f"twin compiled {precision}, as installed", f"twin compiled {precision}, memory kept"),
+            1.7,
+        ),
+        "of itself without norm rows": ((f"ours {precision}, without norm rows",), 0.93),
+        "of the matrix peak": (("matrix peak",), 0.80),
+        "of the convolution peak": (("convolution peak",), 0.80),
+    }
 
 
 def time_steps(step: Any) -> float:
@@ -65,12 +76,10 @@ def time_steps(step: Any) -> float:
 
 
 def ours(net: str, precision: str) -> float:
-    import torch
-
     from alexnet.nn import create
     from ours import random_batch, trainer_of
 
-    trainer = trainer_of(create(net, seed=0), dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    trainer = trainer_of(create(net, seed=0), dtype=dtype_of(precision))
     batch = random_batch(BATCH_SIZE)
     return time_steps(lambda number: trainer.step(batch, number))
 
@@ -100,32 +109,39 @@ def twin(precision: str, compiled: bool) -> float:
     return time_steps(step)
 
 
-def peak(net: str, product: str) -> float:
+def peak(net: str, product: str, precision: str) -> float:
     """Images a second, if a step were its multiply-adds alone at the best rate of any product."""
     from roofs import training_flops
 
-    return (best_of_matrices() if product == "matrices" else best_of_convolutions()) / training_flops(net)
+    best = best_of_matrices if product == "matrices" else best_of_convolutions
+    return best(dtype_of(precision)) / training_flops(net)
 
 
-def best_of_matrices() -> float:
-    """Operations a second of bf16 products of square matrices."""
+def best_of_matrices(dtype: "torch.dtype") -> float:
+    """Operations a second of products of square matrices."""
     import torch
 
     rates = []
     for side in (1024, 2048, 4096):
-        a, b = (torch.randn(side, side).bfloat16() for _ in range(2))
+        a, b = (torch.randn(side, side, dtype=dtype) for _ in range(2))
         rates += [2 * side**3 / seconds(lambda a=a, b=b: torch.mm(a, b.T)) for _ in range(8)]  # type: ignore[misc]
     return max(rates)
 
 
-def best_of_convolutions() -> float:
+def best_of_convolutions(dtype: "torch.dtype") -> float:
     """Operations a second of conv3 of net 145, forward."""
     import torch
 
-    x = torch.randn(BATCH_SIZE, 256, 13, 13).bfloat16().contiguous(memory_format=torch.channels_last)
-    filters = torch.randn(384, 256, 3, 3).bfloat16().contiguous(memory_format=torch.channels_last)
+    x = torch.randn(BATCH_SIZE, 256, 13, 13, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    filters = torch.randn(384, 256, 3, 3, dtype=dtype).contiguous(memory_format=torch.channels_last)
     flop = 2 * BATCH_SIZE * 384 * 169 * 256 * 9
     return max(flop / seconds(lambda: torch.conv2d(x, filters, padding=1)) for _ in range(8))
+
+
+def dtype_of(precision: str) -> "torch.dtype":
+    import torch
+
+    return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -134,9 +150,8 @@ def seconds(work: Callable[[], object]) -> float:
     return perf_counter() - start
 
 
-def measure_here(name: str) -> dict[str, float]:
+def measure_here(net: str, who: str, precision: str, keep: bool) -> dict[str, float]:
     """In this process: images a second, and peak memory in MB."""
-    net, who, precision, keep = VARIANTS[name]
     if keep:
         from alexnet.memory import keep_memory
 
@@ -145,51 +160,64 @@ def measure_here(name: str) -> dict[str, float]:
         case "ours":
             rate = ours(net, precision)
         case "matrices" | "convolutions":
-            rate = peak(net, who)
+            rate = peak(net, who, precision)
         case _:
             rate = twin(precision, compiled=who == "compiled")
     return {"rate": rate, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
 
 
-def measure_apart(name: str) -> dict[str, float]:
+def measure_apart(name: str, precision: str) -> dict[str, float]:
     """In a process of its own, with the allocator as that variant wants it."""
     environment = {key: value for key, value in os.environ.items() if key != "ALEXNET_KEEP_MEMORY"}
-    command = [sys.executable, __file__, "--variant", name]
+    command = [sys.executable, __file__, "--precision", precision, "--variant", name]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
+def fast_precision() -> str:
+    import torch
+
+    from alexnet.train.device import has_fast_bf16
+
+    return "bf16" if has_fast_bf16(torch.device("cpu")) else "fp32"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--variant", choices=VARIANTS)
+    parser.add_argument("--variant", help="this one, in this process")
     parser.add_argument("--quick", action="store_true", help="one round, no compiled twins")
-    parser.add_argument("--only", nargs="+", choices=VARIANTS, help="these variants")
+    parser.add_argument("--only", nargs="+", help="these variants")
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default=fast_precision(), help="of the fast variants")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     options = parser.parse_args()
+    known, precision = variants(options.precision), options.precision
+    if wrong := {options.variant, *(options.only or [])} - {None, *known}:
+        parser.error(f"no variant {', '.join(sorted(wrong))}; there are: {', '.join(known)}")
     if options.variant:
-        print(json.dumps(measure_here(options.variant)))
+        print(json.dumps(measure_here(*known[options.variant])))
         return
-    names = options.only or [name for name in VARIANTS if not (options.quick and "compiled" in name)]
+    names = options.only or [name for name in known if not (options.quick and "compiled" in name)]
     found: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     for _ in range(1 if options.quick else options.rounds):
         for name in names:
-            found[name].append(measure_apart(name))
+            found[name].append(measure_apart(name, precision))
             print(f"{name:36} {found[name][-1]['rate']:7.1f} images/s", file=sys.stderr)
     rates = {name: spread([each["rate"] for each in rounds]) for name, rounds in found.items()}
     print(f"{os.cpu_count()} cores, 224 pixels, batch {BATCH_SIZE}, medians of {len(found[names[0]])} x {STEPS} steps")
     for name, rate in rates.items():
         memory = max(each["peak_mb"] for each in found[name])
         print(f"{name:34} {rate['median']:7.1f} images/s ({rate['min']:.1f} to {rate['max']:.1f}) {memory:7.0f} MB")
-    ratios = {}
-    for what, (others, goal) in GOALS.items():
-        if all(name in rates for name in (OURS, *others)):
-            turns = zip(found[OURS], *(found[name] for name in others), strict=True)
+    ratios, best = {}, f"ours {precision}"
+    for what, (others, goal) in goals(precision).items():
+        if all(name in rates for name in (best, *others)):
+            turns = zip(found[best], *(found[name] for name in others), strict=True)
             ratios[what] = spread([ours["rate"] / max(other["rate"] for other in rest) for ours, *rest in turns])
             ratio = ratios[what]
             print(f"{ratio['median']:6.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}) {what}, goal {goal}")
     peaks = {name: max(each["peak_mb"] for each in rounds) for name, rounds in found.items()}
-    record("train_step", {"images_per_second": rates, "peak_mb": peaks, "ratios": ratios, "batch_size": BATCH_SIZE})
+    setting = {"batch_size": BATCH_SIZE, "precision": precision}
+    record("train_step", {"images_per_second": rates, "peak_mb": peaks, "ratios": ratios, **setting})
 
 
 if __name__ == "__main__":

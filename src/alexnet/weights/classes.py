@@ -33,10 +33,11 @@ def match_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> ND
         return indices
     if len(wanted) == len(known) and (_numbered(wanted) or _numbered(known)):
         return by_position
+    few = ", ".join(unmatched[:_NAMED_IN_FULL])
     more = f" and {len(unmatched) - _NAMED_IN_FULL} more" if len(unmatched) > _NAMED_IN_FULL else ""
     raise DataError(
         f"{len(unmatched)} of the data's {len(wanted)} classes are not among the {len(known)} of the weights: "
-        f"{', '.join(unmatched[:_NAMED_IN_FULL])}{more}; name them by WordNet id or as the weights do, or leave them out"
+        f"{few}{more}; name them by WordNet id or as the weights do, or leave them out"
     )
 
 
