@@ -193,7 +193,7 @@ def main() -> None:
     options = parser.parse_args()
     known, precision = variants(options.precision), options.precision
     if wrong := {options.variant, *(options.only or [])} - {None, *known}:
-        parser.error(f"no variant {', '.join(sorted(wrong))}; there are: {', '.join(known)}")
+        parser.error(f"no variant {'; '.join(sorted(wrong))}; there are: {'; '.join(known)}")
     if options.variant:
         print(json.dumps(measure_here(*known[options.variant])))
         return
