@@ -1,3 +1,5 @@
+import shlex
+
 import pytest
 
 from alexnet.experiments.claims import CLAIMS
@@ -7,6 +9,19 @@ def test_files_are_called_after_claim_data_and_what_was_asked_for(stand_in, open
     assert open_on_digits(stand_in, limit_train_batches=None).slug == "stand-in_digits_2-epochs_2-seeds"
     slug = open_on_digits(stand_in, epochs=3, limit_train_batches=4, seeds=1).slug
     assert slug == "stand-in_digits_3-epochs_4-steps_1-seeds"
+
+
+def test_the_command_has_what_was_asked_for_and_no_more(stand_in, open_on_digits):
+    assert open_on_digits(stand_in, limit_train_batches=None).command == "alexnet claims stand-in --data digits"
+    command = open_on_digits(stand_in, epochs=3, limit_train_batches=4, seeds=1).command
+    assert command == "alexnet claims stand-in --data digits --epochs 3 --seeds 1 --limit-train-batches 4"
+
+
+def test_the_command_names_weights_as_a_shell_takes_them(open_on_digits, digits_runs, tmp_path):
+    named = tmp_path / "my run"
+    named.symlink_to(digits_runs[0])
+    command = open_on_digits(CLAIMS["ten-views"], weights=(str(named),)).command
+    assert shlex.split(command) == ["alexnet", "claims", "ten-views", "--data", "digits", "--weights", str(named)]
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ def result(**changed):
         "ours": "1.3 points",
         "verdict": "as published",
         "rule": "by the first",
+        "command": "alexnet claims lrn --data tiny",
         "setting": {"data": "tiny"},
         "setting_line": "tiny val; 3 seeds",
         "effects": [EFFECT],
@@ -67,6 +68,7 @@ def test_two_results_have_their_rows_pictures_and_effects():
     assert "as published; published: 1.4, inside the interval" in text
     assert "see the picture" in text
     assert "- of 96 kernels" in text
+    assert "Command: `alexnet claims lrn --data tiny`\n" in text
     assert text.index("## lrn, tiny") < text.index("## figure-3, tiny")  # in the order of the paper
 
 

@@ -1,6 +1,7 @@
 """What a claim is: what was published, on which data it can be tried and how; and a trial of it."""
 
 import hashlib
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,6 +78,20 @@ class Study:
         """The split that errors are measured on: val, else test."""
         assert self.dataset.held_out is not None  # `open_study` has seen to it
         return self.dataset.held_out
+
+    @property
+    def command(self) -> str:
+        """What tries it again."""
+        asked = self.asked
+        options = (
+            ("data", self.dataset.name),
+            *(("weights", where) for where in asked.weights),
+            ("epochs", asked.epochs),
+            ("seeds", asked.seeds),
+            ("limit-train-batches", asked.limit_train_batches),
+        )
+        words = [f"--{name} {shlex.quote(str(value))}" for name, value in options if value is not None]
+        return " ".join(["alexnet claims", self.claim.name, *words])
 
     @property
     def slug(self) -> str:

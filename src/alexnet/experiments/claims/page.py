@@ -83,7 +83,7 @@ def _section(result: Result, pictures: str) -> str:
     lines += [f"- {_effect(effect)}" for effect in result["effects"]] or [f"- {result['ours']}"]
     verdict = result["verdict"] or NO_VERDICT
     said = f"Verdict: {verdict}. Intervals: {result['covers']}. Setting: {result['setting_line']}; {result['date']}."
-    lines += ["", said, ""]
+    lines += ["", said, "", f"Command: `{result['command']}`", ""]
     if result["picture"]:
         lines += [f"![{statement}]({pictures}/{result['picture']})", ""]
     if result["shows_data"]:

@@ -23,7 +23,7 @@ from alexnet.train.observer import Observer
 
 Result = Mapping[str, Any]
 KEYS = {"claim", "statement", "source", "published", "author_log", "ours", "verdict"}
-KEYS |= {"rule", "setting", "setting_line", "effects", "covers", "picture", "shows_data", "date"}
+KEYS |= {"rule", "command", "setting", "setting_line", "effects", "covers", "picture", "shows_data", "date"}
 
 
 def run_claim(claim: Claim, asked: Asked, observer: Observer) -> dict[str, Any]:
@@ -84,6 +84,7 @@ def _result(study: Study, finding: Finding) -> dict[str, Any]:
         "ours": finding.ours,
         "verdict": finding.verdict,
         "rule": claim.rule,
+        "command": study.command,
         "setting": dict(finding.setting),
         "setting_line": setting_line(finding.setting),
         "effects": [_effect(effect) for effect in finding.effects],
