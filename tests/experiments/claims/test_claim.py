@@ -1,8 +1,11 @@
 import shlex
+from shutil import copytree
 
 import pytest
 
 from alexnet.experiments.claims import CLAIMS
+from alexnet.weights import find_weights
+from alexnet.weights.digest import weights_digest
 
 
 def test_files_are_called_after_claim_data_and_what_was_asked_for(stand_in, open_on_digits):
@@ -34,9 +37,19 @@ def slug_of(open_on_digits):
 
 def test_results_of_other_weights_have_other_names(slug_of, digits_runs):
     first, second = digits_runs
+    digests = [weights_digest(find_weights(folder))[:8] for folder in digits_runs]
     slugs = [slug_of("ten-views", weights) for weights in (first, second, f"{first}/last.safetensors")]
-    assert slugs == ["ten-views_digits_seed-0", "ten-views_digits_seed-1", "ten-views_digits_seed-0-last"]
-    assert slug_of("ensemble", first, second) == "ensemble_digits_seed-0_seed-1"
+    names = (f"seed-0-{digests[0]}", f"seed-1-{digests[1]}", f"seed-0-last-{digests[0]}")
+    assert slugs == [f"ten-views_digits_{name}" for name in names]
+    assert slug_of("ensemble", first, second) == f"ensemble_digits_{names[0]}_{names[1]}"
+
+
+def test_results_of_other_weights_that_are_called_alike_have_other_names(slug_of, digits_runs, tmp_path):
+    alike = [tmp_path / parent / "run" for parent in "ab"]
+    for folder, run in zip(alike, digits_runs, strict=True):
+        copytree(run, folder)
+    first, second = (slug_of("ten-views", str(folder)) for folder in alike)
+    assert first != second
 
 
 def test_weights_by_name_are_called_so_wherever_one_stands(slug_of):

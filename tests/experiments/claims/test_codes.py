@@ -1,12 +1,12 @@
 import pytest
 
-from alexnet.experiments.claims import codes as module
+from alexnet.experiments.claims import retrieval
 from alexnet.experiments.claims.codes import CLAIM
 
 
 def test_four_ways_are_compared_and_their_bits_said(open_on_digits, digits_runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "NUM_QUERIES", 40)
-    monkeypatch.setattr(module, "NUM_GALLERY", 200)
+    monkeypatch.setattr(retrieval, "NUM_QUERIES", 40)
+    monkeypatch.setattr(retrieval, "NUM_GALLERY", 200)
     found = CLAIM.run(open_on_digits(CLAIM, weights=(digits_runs[0],)))
     assert found.setting["bits"] == {"codes": 128, "pixel codes": 3072}
     shares = found.details

@@ -45,6 +45,7 @@ def test_one_seed_has_an_interval_over_images_and_says_so(stand_in, open_on_digi
     assert found.covers == OF_IMAGES
     assert "nothing of other seeds" in found.covers
     assert found.effects[0].low < found.effects[0].value < found.effects[0].high
+    assert found.effects[0].of_one_seed
 
 
 def test_an_ablation_that_the_net_does_not_have_is_refused(stand_in, open_on_digits):
@@ -59,11 +60,11 @@ def test_measures_are_sums_of_errors(answers_with):
     assert values == pytest.approx({"top-1": 0.3, "top-5": 0.12, "training top-1": 0.05, "gap": 0.25})
 
 
-def test_a_change_that_always_costs_three_points_is_as_published(answers_with):
+def test_a_change_that_costs_about_three_points_is_as_published(answers_with):
     baseline = [answers_with(top1) for top1 in (20, 30, 25)]
-    changed = [answers_with(top1) for top1 in (23, 33, 28)]
+    changed = [answers_with(top1) for top1 in (23, 33, 29)]
     effect = measure_effect("x", "top-1", 1.4, baseline, changed)
-    assert (effect.value, effect.low, effect.high) == pytest.approx((3, 3, 3))
+    assert effect.value == pytest.approx(10 / 3)
     assert effect.verdict == "as published"
     assert measure_effect("x", "top-1", 1.4, changed, baseline).verdict == "opposite"
 

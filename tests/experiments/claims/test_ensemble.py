@@ -22,10 +22,10 @@ def test_the_error_of_the_mean_is_compared_with_the_best_error_and_with_the_mean
     assert found.setting["weights"] == digits_runs
 
 
-def test_a_net_twice_is_no_better_than_once(open_on_digits, digits_runs):
-    found = CLAIM.run(open_on_digits(CLAIM, weights=(digits_runs[0], digits_runs[0])))
-    assert found.effects[0].value == 0
-    assert found.verdict == "cannot tell"
+def test_a_net_twice_is_refused_under_any_name(open_on_digits, digits_runs):
+    twice = (digits_runs[0], f"{digits_runs[0]}/last.safetensors")
+    with pytest.raises(InputError, match="two of these weights are the same"):
+        CLAIM.run(open_on_digits(CLAIM, weights=twice))
 
 
 def test_nets_of_other_classes_or_sizes_are_refused(digits_runs):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alexnet.errors import InputError
+from alexnet.errors import DataError, InputError
 from alexnet.experiments.claims.figure_3 import CLAIM, count_kinds, first_kernels
 from alexnet.experiments.claims.wording import setting_line
 from alexnet.weights import find_weights, save_weights
@@ -31,6 +31,12 @@ def test_the_claim_counts_and_draws_the_kernels_of_weights(open_on_digits, digit
     assert "images" not in setting_line(found.setting)
     found.draw(tmp_path / "kernels.png")
     assert (tmp_path / "kernels.png").stat().st_size > 1000
+
+
+def test_data_of_other_classes_are_refused(open_on_digits, tiny_weights, tmp_path):
+    save_weights(tmp_path / "tiny.safetensors", tiny_weights)
+    with pytest.raises(DataError, match="classes are not among"):
+        CLAIM.run(open_on_digits(CLAIM, weights=(str(tmp_path / "tiny.safetensors"),)))
 
 
 def test_kernels_of_nets_that_see_bgr_are_turned(tmp_path, tiny_weights):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from alexnet.experiments.claims.finding import Effect, joint_verdict
@@ -21,6 +23,10 @@ def effect(low, high, neutral=0.0) -> Effect:
 )
 def test_the_verdict_is_the_side_on_which_the_whole_interval_lies(low, high, neutral, verdict):
     assert effect(low, high, neutral).verdict == verdict
+
+
+def test_one_seed_decides_nothing():
+    assert replace(effect(1, 2), of_one_seed=True).verdict == "cannot tell"
 
 
 def test_several_effects_are_as_published_only_if_all_are():

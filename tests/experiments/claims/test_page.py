@@ -85,8 +85,8 @@ def test_a_published_number_outside_of_the_interval_is_said_to_be_so():
 
 def test_a_lower_bound_has_no_upper_end():
     bound = EFFECT | {"unit": "times", "low": 2.0, "high": None, "neutral": 1.0}
-    assert "published: 6, inside the interval" in page([result(effects=[bound | {"published": 6.0}])], "x")
-    assert "published: 1.5, outside the interval" in page([result(effects=[bound | {"published": 1.5}])], "x")
+    assert "published: 6, not excluded by the bound" in page([result(effects=[bound | {"published": 6.0}])], "x")
+    assert "published: 1.5, below the bound" in page([result(effects=[bound | {"published": 1.5}])], "x")
     assert "no interval to compare with" in page([result(effects=[bound | {"low": None, "published": 6.0}])], "x")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from alexnet.errors import DivergedError, InputError, RunError
 from alexnet.experiments.claims import race as module
-from alexnet.experiments.claims.race import Race, epochs_to, error_curve, race
+from alexnet.experiments.claims.race import MOST_RATES, Race, epochs_to, error_curve, race
 from alexnet.experiments.claims.training import Run
 from alexnet.train.log import read_metrics
 
@@ -74,9 +74,8 @@ def test_each_net_runs_at_its_best_rate_and_the_ratio_has_an_interval(fake_runs,
     assert slow["epochs_by_lr"]["0.01"] is None  # diverged
     assert not any((run.net, run.lr, run.seed) == ("digits", 0.001, 1) for run in asked)
     assert len(found.setting["facts"]) == 4
-    assert (fast["lr_at_end"], slow["lr_at_end"]) == (None, "lowest")
-    assert "the best rate of digits+tanh, 0.001, is the lowest tried" in found.ours
-    assert "best rate of digits," not in found.ours
+    assert slow["epochs_by_lr"]["0.0005"] is None  # the best was the lowest; it diverged too
+    assert (fast["lr_at_end"], slow["lr_at_end"]) == (None, None)
     found.draw(tmp_path / "race.png")
     assert (tmp_path / "race.png").stat().st_size > 1000
 
@@ -87,7 +86,31 @@ def test_a_rate_is_given_no_longer_than_the_best_before_it_took(fake_runs, stand
     epochs |= {("digits", 0.001, 0): 0.4, ("digits", 0.01, 0): 1.0, ("digits", 0.001, 1): 0.4}
     race(RACE, open_on_digits(stand_in))
     of_fast = {(run.lr, run.seed): run.epochs for run in asked if run.net == "digits"}
-    assert of_fast == {(0.001, 0): 2, (0.01, 0): 1, (0.1, 0): 1, (0.001, 1): 2}
+    assert of_fast == {(0.001, 0): 2, (0.01, 0): 1, (0.1, 0): 1, (0.0005, 0): 1, (0.001, 1): 2}
+
+
+def test_rates_go_on_while_the_last_one_is_the_best(fake_runs, stand_in, open_on_digits):
+    epochs, _ = fake_runs
+    epochs |= {("digits", 0.01, seed): 4.0 for seed in (0, 1)}
+    epochs |= {("digits+tanh", lr, 0): time for lr, time in ((0.01, 24.0), (0.1, 22.0), (0.2, 21.0), (0.4, 23.0))}
+    epochs |= {("digits+tanh", 0.2, 1): 21.0}
+    found = race(RACE, open_on_digits(stand_in))
+    _, slow = found.details["nets"]
+    assert list(slow["epochs_by_lr"]) == ["0.001", "0.01", "0.1", "0.2", "0.4"]
+    assert (slow["lr"], slow["lr_at_end"]) == (0.2, None)
+
+
+def test_a_slower_net_that_is_never_at_its_best_decides_nothing(fake_runs, stand_in, open_on_digits):
+    epochs, _ = fake_runs
+    epochs |= {("digits", 0.01, 0): 4.0, ("digits", 0.01, 1): 4.1}
+    rates = [0.001, 0.01, *(0.1 * 2**doubled for doubled in range(MOST_RATES))]
+    epochs |= {("digits+tanh", lr, seed): 29.0 - place for place, lr in enumerate(rates) for seed in (0, 1)}
+    found = race(RACE, open_on_digits(stand_in))
+    _, slow = found.details["nets"]
+    assert (len(slow["epochs_by_lr"]), slow["lr_at_end"]) == (MOST_RATES, "highest")
+    assert "the best rate of digits+tanh, 12.8, is the highest tried" in found.ours
+    assert found.effects[0].low > 1
+    assert found.verdict == "cannot tell"
 
 
 def test_a_run_that_fails_otherwise_is_no_rate_too_high(monkeypatch, stand_in, open_on_digits):
@@ -154,5 +177,5 @@ def test_real_runs_are_timed(stand_in, open_on_digits):
 def test_real_runs_end_at_the_target(stand_in, open_on_digits):
     study = open_on_digits(stand_in, seeds=1, limit_train_batches=None)
     race(Race(slower="tanh", target=0.89, lrs=(0.005,), published=6.0), study)
-    [folder] = (study.asked.runs / study.dataset.name).glob("digits_*")
+    [folder] = (study.asked.runs / study.dataset.name).glob("digits_*lr-0.005_*")
     assert {record["epoch"] for record in read_metrics(folder)} == {1}

@@ -64,7 +64,15 @@ def test_an_interrupted_claim_says_how_to_go_on_and_writes_nothing(stand_in, ask
     with pytest.raises(KeyboardInterrupt):
         run_claim(replace(stand_in, run=interrupt), ask(), observer)
     assert observer.news == ["claim stand-in: finished runs are kept; add --resume to go on with the one in hand"]
-    assert not ask().out.exists()
+    assert not list(ask().out.iterdir())
+
+
+@pytest.mark.parametrize("name", ["out", "runs"])
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(stand_in, ask, tmp_path, name):
+    (tmp_path / "file").touch()
+    asked = replace(ask(), **{name: tmp_path / "file"})
+    with pytest.raises(InputError, match=r"file cannot be written .*; name another folder"):
+        run_claim(replace(stand_in, run=lambda _: pytest.fail("worked")), asked, Silent())
 
 
 @pytest.mark.parametrize("missing", ["scipy", "matplotlib.figure"])

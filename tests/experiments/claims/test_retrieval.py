@@ -10,6 +10,7 @@ from alexnet.experiments.claims import retrieval as module
 from alexnet.experiments.claims.looking import load_all
 from alexnet.experiments.claims.retrieval import (
     Described,
+    describe_both,
     describe_images,
     hidden_layer,
     neighbours,
@@ -58,6 +59,13 @@ def test_images_are_described_in_four_ways(open_on_digits, digits_runs):
     assert found.vectors["features"][7] == pytest.approx(alone, abs=1e-3)
     assert set(np.unique(found.vectors["codes"])) <= {0.0, 1.0}
     assert (found.vectors["codes"] == (found.vectors["features"] > 0)).all()
+
+
+def test_a_gallery_of_few_images_is_refused(open_on_digits, digits_runs, monkeypatch):
+    monkeypatch.setattr(module, "LEAST_GALLERY", 100_000)
+    study = open_on_digits(CLAIMS["codes"], weights=(digits_runs[0],))
+    with pytest.raises(InputError, match="digits has 1438 training images; neighbours take 100000 or more"):
+        describe_both(load_all(study)[0], study)
 
 
 def test_the_hidden_layer_is_the_last_dense_one_before_the_classifier():

@@ -54,6 +54,14 @@ def test_a_run_keeps_the_machine_that_it_ended_on(study, monkeypatch):
     assert (here["recipe"], here["batch_size"], here["precision"]) == ("digits", 64, precision_of("cpu"))
 
 
+@pytest.mark.parametrize("name", [FINISHED, "run.json"])
+def test_a_damaged_file_of_a_run_is_named(study, name):
+    folder = trained(RUN, study)
+    (folder / name).write_text("")
+    with pytest.raises(InputError, match=rf"{name} is damaged .*; delete .*, and it is trained again"):
+        facts_of(folder)
+
+
 def test_a_run_that_diverged_is_not_tried_again_but_one_that_failed_otherwise_is(study, monkeypatch):
     real = training._train
 

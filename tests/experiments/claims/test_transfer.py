@@ -46,6 +46,9 @@ def test_children_of_every_seed_begin_from_one_parent_or_from_nothing(small, ope
     assert found.covers == "2 seeds, paired; one parent"
     assert [effect.published for effect in found.effects] == [1.7, 1.6]
     assert found.setting["child_recipes"] == ["digits+fine-tune+new-classifier", "digits"]
-    assert "digits, recipe digits, 2 epochs of the parent, 1 of the children;" in setting_line(found.setting)
+    assert "; 1 of the children, by digits+fine-tune+new-classifier and digits;" in setting_line(found.setting)
     assert "6 classes with 3 training images each" in found.setting["data"]
+    errors = found.details["errors"]
+    gains = [b["top-1"] - a["top-1"] for a, b in zip(errors["fine-tuned"], errors["from scratch"], strict=True)]
+    assert found.effects[0].value == pytest.approx(100 * sum(gains) / 2)
     assert 200 < found.setting["images"] < 230

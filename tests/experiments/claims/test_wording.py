@@ -13,6 +13,10 @@ SETTING = {"data": "tiny", "split": "val", "images": 5000, "views": "center", "m
             Effect(what="without LRN: top-1", unit="points", value=1.312, low=0.4, high=2.2, detectable=1.27),
             "without LRN: top-1 +1.31 points (+0.40 to +2.20; 1.3 would be seen in 80 % of such trials)",
         ),
+        (
+            Effect(what="x", unit="points", value=1, low=-99, high=101, detectable=170),
+            "x +1.00 points (-99.00 to +101.00; none would be seen in 80 % of such trials)",
+        ),
         (Effect(what="ratio", unit="times", value=5.5, low=4.0, high=7.0), "ratio 5.50 times (4.00 to 7.00)"),
         (Effect(what="ratio", unit="times", value=5.5), "ratio 5.50 times"),
         (Effect(what="at least", unit="times", value=5.5, low=4.0), "at least 5.50 times (above 4.00)"),
@@ -29,7 +33,8 @@ def test_a_setting_in_a_line():
     assert setting_line(setting) == (
         "tiny val, 5,000 images, views: center; n, recipe r, 1 epoch; 3 seeds, bf16 on cpu; EPYC"
     )
-    assert "n, recipe r, 1 epoch of the parent, 5 of the children; " in setting_line(setting | {"child_epochs": 5})
+    children = {"child_epochs": 5, "child_recipes": ["a", "b"]}
+    assert "n, recipe r, 1 epoch of the parent; 5 of the children, by a and b; " in setting_line(setting | children)
     assert ", until 25% training error, 1 epoch at most; " in setting_line(setting | {"until_error": 0.25})
     assert "; only 2 steps an epoch; " in setting_line(setting | {"limit_train_batches": 2})
     assert (

@@ -11,13 +11,15 @@ from alexnet.data.splits import DataSet
 from alexnet.experiments.claims.finding import Finding
 from alexnet.experiments.claims.settings import Setting
 from alexnet.train.observer import Observer
+from alexnet.weights import find_weights
+from alexnet.weights.digest import weights_digest
 
 RESULTS, RUNS, POPULATION = Path("results/claims"), Path("runs/claims"), Path("results/population")
 
 BY_INTERVAL = (
     "the first measure alone decides: as published where its 95 % interval lies wholly on the published side of no "
-    "effect, opposite where it lies on the other side, else cannot tell; of several changes all must be as published, "
-    "and one that is opposite is enough"
+    "effect, opposite where it lies on the other side, else cannot tell, as always where nets were trained with one "
+    "seed alone; of several changes all must be as published, and one that is opposite is enough"
 )
 _LONGEST_NAME = 200  # bytes; file systems take 255, a part of which is for suffixes
 
@@ -93,7 +95,7 @@ class Study:
         words = [f"--{name} {shlex.quote(str(value))}" for name, value in options if value is not None]
         return " ".join(["alexnet claims", self.claim.name, *words])
 
-    @property
+    @cached_property
     def slug(self) -> str:
         """What the files of this trial are called: claim, data, and what was asked for; at most 200 bytes."""
         limit, weights = self.asked.limit_train_batches, self.asked.weights
@@ -103,13 +105,14 @@ class Study:
 
 
 def _short(weights: str) -> str:
-    """A run folder by its name, a file by its folder's and its own: in run folders all are called alike. What is not on
-    the disk is a name already.
+    """A run folder by its name, a file by its folder's and its own, and what they compute: others may be called alike.
+    What is not on the disk is a name already.
     """
     path = Path(weights)
     if not path.exists():
         return weights
-    return path.resolve().name if path.is_dir() else f"{path.resolve().parent.name}-{path.stem}"
+    called = path.resolve().name if path.is_dir() else f"{path.resolve().parent.name}-{path.stem}"
+    return f"{called}-{weights_digest(find_weights(weights))[:8]}"
 
 
 def _fitting(name: str) -> str:

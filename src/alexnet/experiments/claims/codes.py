@@ -17,14 +17,7 @@ from alexnet.experiments.claims.claim import Claim, Study
 from alexnet.experiments.claims.drawing import draw_effects
 from alexnet.experiments.claims.finding import Finding
 from alexnet.experiments.claims.looking import COVERS, image_effect, load_all
-from alexnet.experiments.claims.retrieval import (
-    NUM_GALLERY,
-    NUM_QUERIES,
-    Vectors,
-    describe_images,
-    hidden_layer,
-    precisions,
-)
+from alexnet.experiments.claims.retrieval import Vectors, describe_both, hidden_layer, precisions
 from alexnet.experiments.claims.settings import TRAINED
 from alexnet.experiments.claims.wording import describe_effects, describe_weights
 
@@ -34,8 +27,7 @@ COMPARED = (("codes", "pixel codes"), ("features", "pixels"), ("codes", "feature
 def run(study: Study) -> Finding:
     """Describe the images, find the neighbours in each way, count those of the same class."""
     [classifier] = load_all(study)
-    queries = describe_images(classifier, study.dataset.split(study.held_out), NUM_QUERIES, study)
-    gallery = describe_images(classifier, study.dataset.split("train"), NUM_GALLERY, study)
+    queries, gallery = describe_both(classifier, study)
     found = {way: precisions(queries, gallery, way) for way in queries.vectors}
     effects = tuple(
         image_effect(f"by {better} less by {worse}:", 100 * (found[better] - found[worse]))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -32,7 +33,9 @@ MEASURES: Mapping[Measure, tuple[Part, ...]] = {
     "training top-1": ((1, "train", "top1"),),
     "gap": ((1, "held_out", "top1"), (-1, "train", "top1")),
 }
-OF_IMAGES = "one seed: the interval is over the images alone and says nothing of other seeds"
+OF_IMAGES = (
+    "one seed: the interval is over the images alone and says nothing of other seeds, so that it decides nothing"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +80,7 @@ def compare(comparison: Comparison, study: Study) -> Finding:
         setting=describe_training(study, _facts(folders), net=setting.net, changed=names[1:]),
         effects=effects,
         covers=f"{setting.seeds} seeds, paired" if setting.seeds > 1 else OF_IMAGES,
-        details={"errors": dict(zip(names, map(_errors, (baseline, *changed)), strict=True))},
+        details={"errors": dict(zip(names, map(errors_of, (baseline, *changed)), strict=True))},
         draw=partial(draw_effects, effects),
     )
 
@@ -105,18 +108,17 @@ def measure_effect(
     what: str, measure: Measure, published: float | None, baseline: Sequence[Answers], changed: Sequence[Answers]
 ) -> Effect:
     """By how many points a measure of `changed` is above that of `baseline`, seed by seed, or image by image of one."""
-    pairs = list(zip(baseline, changed, strict=True))
-    if len(pairs) > 1:
-        found = over_seeds([100 * (value_of(other, measure) - value_of(base, measure)) for base, other in pairs])
-    else:
-        [(base, other)] = pairs
-        found = over_images(
-            [
-                100 * sign * (_part(other, split, key) - _part(base, split, key))
-                for sign, split, key in MEASURES[measure]
-            ]
-        )
-    return in_points(what, found, published)
+    points = [
+        100 * (value_of(other, measure) - value_of(base, measure))
+        for base, other in zip(baseline, changed, strict=True)
+    ]
+    if len(points) > 1:
+        return in_points(what, fmean(points), over_seeds(points), published)
+    [base], [other] = baseline, changed
+    by_image = [
+        100 * sign * (_part(other, split, key) - _part(base, split, key)) for sign, split, key in MEASURES[measure]
+    ]
+    return in_points(what, points[0], over_images(by_image), published, of_one_seed=True)
 
 
 def _part(answers: Answers, split: Literal["held_out", "train"], key: Literal["top1", "top5"]) -> NDArray[np.float64]:
@@ -124,6 +126,6 @@ def _part(answers: Answers, split: Literal["held_out", "train"], key: Literal["t
     return wrong
 
 
-def _errors(answers: list[Answers]) -> list[dict[str, float]]:
+def errors_of(answers: Sequence[Answers]) -> list[dict[str, float]]:
     """The measures of every seed, as fractions."""
     return [{measure: value_of(each, measure) for measure in MEASURES} for each in answers]

@@ -23,6 +23,7 @@ from alexnet.experiments.claims.looking import COVERS, fewer_errors, held_out_an
 from alexnet.experiments.claims.settings import TRAINED
 from alexnet.experiments.claims.wording import describe_effects, describe_weights
 from alexnet.predict import Classifier
+from alexnet.weights.digest import weights_digest
 
 PUBLISHED = (2.6, 1.8)  # of five nets
 MOST_NETS = 100
@@ -75,6 +76,8 @@ def _mean(errors: list[Values]) -> Values:
 
 def _check_alike(classifiers: list[Classifier]) -> None:
     first, *others = classifiers
+    if len({weights_digest(classifier.weights) for classifier in classifiers}) < len(classifiers):
+        raise InputError("two of these weights are the same; give nets that were trained apart")
     for other in others:
         if [info.name for info in other.classes] != [info.name for info in first.classes]:
             raise InputError("these weights know other classes, or in another order; give nets of one data set")

@@ -21,14 +21,21 @@ from alexnet.experiments.claims.machine import describe_machine
 from alexnet.experiments.claims.settings import TRAINED_IN_COLOUR
 from alexnet.pictures import draw_kernels
 from alexnet.weights import find_weights
+from alexnet.weights.classes import match_classes
 
 QUANTILE = 0.999
 NUM_RANDOM, SEED = 20_000, 2012
 
 
 def run(study: Study) -> Finding:
-    """Count the kernels of each kind."""
-    kernels = first_kernels(study.asked.weights[0])
+    """Count the kernels of each kind.
+
+    Raises:
+        DataError: the data, whose images are in colour, are not what the weights were trained on.
+    """
+    [weights] = study.asked.weights
+    match_classes(study.dataset.classes, find_weights(weights).classes)
+    kernels = first_kernels(weights)
     counts = count_kinds(kernels)
     oriented, coloured, grey = counts.values()
     return Finding(

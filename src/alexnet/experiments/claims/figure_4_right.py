@@ -18,10 +18,8 @@ from alexnet.experiments.claims.finding import Finding
 from alexnet.experiments.claims.looking import COVERS, image_effect, load_all
 from alexnet.experiments.claims.retrieval import (
     NEIGHBOURS,
-    NUM_GALLERY,
-    NUM_QUERIES,
     Described,
-    describe_images,
+    describe_both,
     hidden_layer,
     neighbours,
     precisions,
@@ -36,9 +34,7 @@ NUM_SHOWN = 5  # as in the paper
 def run(study: Study) -> Finding:
     """Describe the images, find the neighbours, count those of the same class."""
     [classifier] = load_all(study)
-    held_out, train = study.dataset.split(study.held_out), study.dataset.split("train")
-    queries = describe_images(classifier, held_out, NUM_QUERIES, study)
-    gallery = describe_images(classifier, train, NUM_GALLERY, study)
+    queries, gallery = describe_both(classifier, study)
     by_features, by_pixels = (precisions(queries, gallery, way) for way in ("features", "pixels"))
     layer = hidden_layer(classifier.weights.spec)
     effect = image_effect(f"neighbours of the same class, by {layer} less by pixels:", 100 * (by_features - by_pixels))
@@ -50,7 +46,7 @@ def run(study: Study) -> Finding:
         covers=COVERS,
         details={"by_features": float(by_features.mean()), "by_pixels": float(by_pixels.mean())},
         shows_data=True,
-        draw=partial(_draw, held_out, train, queries, gallery),
+        draw=partial(_draw, study.dataset.split(study.held_out), study.dataset.split("train"), queries, gallery),
     )
 
 

@@ -1,7 +1,7 @@
 """What trying a claim finds: measured effects with their intervals, and what they say."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +17,8 @@ class Effect:
     value, low, high: of the 95 % interval, None where there is none; high alone where the value is no more than a lower
     bound of the true one. neutral: the value that speaks neither way.
     published: the number, None where there is none. detectable: the smallest distance from `neutral` that would have
-    been seen in 80 % of such trials.
+    been seen in 80 % of such trials. of_one_seed: nets were trained for it once, so that the interval, which is over
+    images, says nothing of what training them again would give.
     """
 
     what: str
@@ -28,10 +29,13 @@ class Effect:
     neutral: float = 0.0
     published: float | None = None
     detectable: float | None = None
+    of_one_seed: bool = False
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the interval lies on one side of `neutral`."""
+        """Whether the interval lies on one side of `neutral`; of one seed nothing follows."""
+        if self.of_one_seed:
+            return "cannot tell"
         if self.low is not None and self.low > self.neutral:
             return "as published"
         if self.high is not None and self.high < self.neutral:
@@ -39,16 +43,17 @@ class Effect:
         return "cannot tell"
 
 
-def in_points(what: str, found: Interval, published: float | None = None) -> Effect:
-    """The effect that an interval in percentage points stands for."""
+def in_points(
+    what: str, value: float, found: Interval | None, published: float | None = None, *, of_one_seed: bool = False
+) -> Effect:
+    """The effect that a value in percentage points and its interval stand for."""
     return Effect(
         what=what,
         unit="points",
-        value=found.mean,
-        low=found.low,
-        high=found.high,
+        value=value,
         published=published,
-        detectable=found.detectable,
+        of_one_seed=of_one_seed,
+        **(asdict(found) if found else {}),
     )
 
 

@@ -15,43 +15,50 @@ from numpy.typing import ArrayLike, NDArray
 from alexnet.errors import MissingExtraError
 
 CONFIDENCE, POWER = 0.95, 0.8
+LEAST_IMAGES = 100  # ours: over fewer the normal interval is too narrow
 _TAIL = (1 + CONFIDENCE) / 2
+_FAR = 1000.0  # above every noncentrality that is looked for
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A mean with its interval. detectable: the effect that a trial of this spread sees with a power of 80 %."""
+    """Of a mean, 95 %. detectable: the effect that a trial of this spread sees with a power of 80 %."""
 
-    mean: float
     low: float
     high: float
     detectable: float
 
 
-def over_seeds(differences: ArrayLike) -> Interval:
-    """Of paired differences, one a seed (N,), N >= 2: Student's t, N - 1 degrees of freedom.
+def over_seeds(differences: ArrayLike) -> Interval | None:
+    """Of the mean of paired differences, one a seed (N,): Student's t, N - 1 degrees of freedom.
 
-    The detectable effect is the usual sum of two quantiles of t times the standard error, a little too small for few
-    seeds, where the noncentral t would be exact.
+    None where nothing is known of the spread: of one seed, or of seeds that all give the same, as errors on few images
+    do by chance.
 
     Raises:
         MissingExtraError: SciPy is not installed.
     """
     values = np.asarray(differences, np.float64)
-    student = scipy_stats().t(len(values) - 1)
+    if len(values) < 2 or np.ptp(values) <= np.finfo(np.float64).eps * np.abs(values).max():
+        return None
+    tail = float(scipy_stats().t(len(values) - 1).ppf(_TAIL))
     error = float(values.std(ddof=1)) / sqrt(len(values))
-    return _interval(float(values.mean()), error, float(student.ppf(_TAIL)), float(student.ppf(POWER)))
+    return _interval(float(values.mean()), error, tail, _noncentrality(len(values) - 1, tail))
 
 
-def over_images(terms: Sequence[NDArray[np.float64]]) -> Interval:
-    """Of a sum of means, each over images of its own (n,), n >= 2, such as a difference of two errors.
+def over_images(terms: Sequence[NDArray[np.float64]]) -> Interval | None:
+    """Of a sum of means, each over images of its own (n,), such as a difference of two errors.
 
     Paired answers are to be subtracted image by image first: the interval is then that of McNemar's comparison, the
     normal one, which is good for the hundreds of images that an error is measured on. It says nothing of other seeds.
+    None where there are too few images, or all of them give the same.
     """
+    if min(map(len, terms)) < LEAST_IMAGES or not any(map(np.ptp, terms)):
+        return None
     error = sqrt(sum(float(term.var(ddof=1)) / len(term) for term in terms))
     normal = NormalDist()
-    return _interval(sum(float(term.mean()) for term in terms), error, normal.inv_cdf(_TAIL), normal.inv_cdf(POWER))
+    tail = normal.inv_cdf(_TAIL)
+    return _interval(sum(float(term.mean()) for term in terms), error, tail, tail + normal.inv_cdf(POWER))
 
 
 def of_share(successes: int, trials: int) -> tuple[float, float]:
@@ -77,5 +84,14 @@ def scipy_stats() -> Any:
     return stats
 
 
-def _interval(mean: float, error: float, tail: float, power: float) -> Interval:
-    return Interval(mean=mean, low=mean - tail * error, high=mean + tail * error, detectable=(tail + power) * error)
+def _noncentrality(freedom: int, tail: float) -> float:
+    """How many standard errors an effect has to be for t to come out above `tail` with a probability of `POWER`."""
+    from scipy.optimize import brentq  # type: ignore[import-untyped]
+
+    above = scipy_stats().nct.sf
+    found: float = brentq(lambda errors: above(tail, freedom, errors) - POWER, 0, _FAR)
+    return found
+
+
+def _interval(mean: float, error: float, tail: float, detectable: float) -> Interval:
+    return Interval(low=mean - tail * error, high=mean + tail * error, detectable=detectable * error)

@@ -43,4 +43,4 @@ def fewer_errors(
 
 def image_effect(what: str, differences: NDArray[np.float64], published: float | None = None) -> Effect:
     """The mean of differences in points, one an image (N,), with its interval over the images."""
-    return in_points(what, over_images([differences]), published)
+    return in_points(what, float(differences.mean()), over_images([differences]), published)

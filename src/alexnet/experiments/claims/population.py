@@ -3,7 +3,8 @@
 The measure, fixed before any run was looked at: the colour of a tower is the share of its kernels' energy off grey, so
 that every kernel counts by its energy; the specialization of a net is the difference between its towers' colours.
 Specialized is a net whose difference is above what 999 of 1,000 random assignments of the same kernels to two towers
-give: kernels may be of two kinds, only the towers must sort them.
+give: kernels may be of two kinds, only the towers must sort them. Noise kernels, which stay below a far lower bound,
+would not do for that: a few strong coloured kernels on one side, as chance puts them, pass it without any towers.
 """
 
 import json
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from alexnet.atomic import write_whole
 from alexnet.data.npz import read_array, read_words
 from alexnet.errors import DataError, InputError
-from alexnet.experiments.claims.kernels import Kernels, chroma_energies
+from alexnet.experiments.claims.kernels import Kernels, chroma_energies, chroma_shares
 
 QUANTILE, NUM_DRAWS, SEED = 0.999, 20_000, 2012
 
@@ -37,11 +38,14 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class Specialization:
-    """colours: of the two towers. difference: between them, without sign. threshold: what chance gives at most."""
+    """colours: of the two towers. difference: between them, without sign. threshold: what chance gives at most.
+    sorted_difference: what it would be, had the towers shared out the same kernels by colour.
+    """
 
     colours: tuple[float, float]
     difference: float
     threshold: float
+    sorted_difference: float
 
     @property
     def found(self) -> bool:
@@ -52,9 +56,14 @@ class Specialization:
 def specialization(kernels: Kernels) -> Specialization:
     """Of a net's kernels (K, 3, k, k), the first half of which are the first tower's."""
     chroma, total = chroma_energies(kernels)
-    first = np.arange(len(kernels)) < len(kernels) // 2
-    colours = (_colour(chroma, total, first), _colour(chroma, total, ~first))
-    return Specialization(colours=colours, difference=abs(colours[0] - colours[1]), threshold=_threshold(chroma, total))
+    by_colour = np.argsort(chroma_shares(kernels))
+    colours, sorted_colours = _colours(chroma, total), _colours(chroma[by_colour], total[by_colour])
+    return Specialization(
+        colours=colours,
+        difference=abs(colours[0] - colours[1]),
+        threshold=_threshold(chroma, total),
+        sorted_difference=abs(sorted_colours[0] - sorted_colours[1]),
+    )
 
 
 def fresh_threshold(num_kernels: int, size: int) -> float:
@@ -118,8 +127,10 @@ def _read_mapping(path: Path, name: str) -> dict[str, Any]:
     return found
 
 
-def _colour(chroma: NDArray[np.float64], total: NDArray[np.float64], tower: NDArray[np.bool_]) -> float:
-    return float(chroma[tower].sum() / total[tower].sum())
+def _colours(chroma: NDArray[np.float64], total: NDArray[np.float64]) -> tuple[float, float]:
+    """Of the first and of the second half of the kernels."""
+    first, second = chroma.reshape(2, -1).sum(axis=1) / total.reshape(2, -1).sum(axis=1)
+    return float(first), float(second)
 
 
 def _threshold(chroma: NDArray[np.float64], total: NDArray[np.float64]) -> float:

@@ -4,7 +4,7 @@ The training error is the running one of the log: the share of wrong answers tha
 before each update, averaged over every epoch and set at its middle; between two epochs it is taken as a straight line.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -15,7 +15,7 @@ from typing import Any
 from alexnet.errors import DivergedError, InputError
 from alexnet.experiments.claims.claim import Study
 from alexnet.experiments.claims.drawing import draw_lines
-from alexnet.experiments.claims.finding import Effect, Finding, joint_verdict
+from alexnet.experiments.claims.finding import Effect, Finding, Verdict, joint_verdict
 from alexnet.experiments.claims.intervals import over_seeds
 from alexnet.experiments.claims.training import Run, facts_of, folder_of, trained
 from alexnet.experiments.claims.wording import describe_effect, describe_training
@@ -23,12 +23,15 @@ from alexnet.train.log import read_metrics, training_errors
 
 Curve = tuple[list[float], list[float]]
 
+MOST_RATES = 10  # of one net; ours: a net that is still not at its best is not one to race
+
 
 @dataclass(frozen=True, kw_only=True)
 class Race:
     """slower: an ablation of the setting's net, which is said to take `published` times as long to `target`, a training
     error from 0 to 1. lrs: the rates that each net tries, the likely ones first: none is given longer than the best
-    before it took. The best one of seed 0 is taken for all seeds.
+    before it took. Where the best is the highest or the lowest, rates twice as high or half as low are tried too, until
+    one is worse. The best one of seed 0 is taken for all seeds.
     """
 
     slower: str
@@ -62,8 +65,8 @@ class Timed:
 
     @property
     def at_end(self) -> str | None:
-        """Whether the best rate is the last one on either side, beyond which a better one may lie."""
-        return {min(self.by_lr): "lowest", max(self.by_lr): "highest"}.get(self.lr)
+        """Whether the best rate is the last one tried on either side, beyond which a better one may lie."""
+        return _end_of(self.lr, self.by_lr)
 
     @property
     def known_epochs(self) -> tuple[float, ...]:
@@ -85,7 +88,7 @@ def race(race: Race, study: Study) -> Finding:
     facts = [facts_of(folder_of(run, study, study.dataset)) for timed in (fast, slow) for run in timed.runs]
     return Finding(
         ours="; ".join([*_missed(race, study, (fast, slow)), *map(describe_effect, effects), *_untuned((fast, slow))]),
-        verdict=joint_verdict(effects) if effects else "cannot tell",
+        verdict=_judge(effects, slow),
         setting=describe_training(study, facts, net=net, changed=[slow.net], until_error=race.target),
         effects=effects,
         covers=_covers(study.setting.seeds),
@@ -106,6 +109,11 @@ def race(race: Race, study: Study) -> Finding:
     )
 
 
+def _judge(effects: tuple[Effect, ...], slow: Timed) -> Verdict:
+    """A slower net that may have a better rate may be no slower."""
+    return joint_verdict(effects) if effects and not slow.at_end else "cannot tell"
+
+
 def epochs_to(curve: tuple[Sequence[float], Sequence[float]], target: float) -> float:
     """Where a curve of (epochs, errors) first comes down to `target`; infinite if it never does."""
     points = list(zip(*curve, strict=True))
@@ -124,21 +132,41 @@ def error_curve(records: Sequence[Mapping[str, Any]], num_classes: int) -> Curve
 def _time(net: str, race: Race, study: Study) -> Timed:
     setting = study.setting
     run = Run(net=net, recipe=setting.recipe, epochs=setting.epochs, seed=0, until_error=race.target)
-    tried: dict[Run, Curve] = {}
+    tried: dict[float, tuple[Run, Curve]] = {}
     by_lr: dict[float, float] = {}
     limit = setting.epochs
-    for lr in race.lrs:
+    while (lr := _next_rate(race, tried)) is not None:
         attempt = replace(run, lr=lr, epochs=limit)
-        tried[attempt] = _curve(attempt, study)
-        by_lr[lr] = epochs_to(tried[attempt], race.target)
+        tried[lr] = attempt, _curve(attempt, study)
+        by_lr[lr] = epochs_to(tried[lr][1], race.target)
         if by_lr[lr] < inf:
             # The error of an epoch stands at its middle: half an epoch more, and a better rate has arrived.
             limit = min(limit, ceil(by_lr[lr] + 0.5))
-    best, curve = min(tried.items(), key=lambda item: (epochs_to(item[1], race.target), min(item[1][1])))
+    best, curve = tried[_best_rate(race, tried)]
     others = [replace(run, lr=best.lr, seed=seed) for seed in range(1, setting.seeds)]
     curves = (curve, *(_curve(other, study) for other in others))
     times = tuple(epochs_to(curve, race.target) for curve in curves)
     return Timed(runs=(best, *others), epochs=times, by_lr=by_lr, curves=curves)
+
+
+def _next_rate(race: Race, tried: Mapping[float, tuple[Run, Curve]]) -> float | None:
+    """The rate to try next: those of the race, then beyond the best one while it is the last on its side."""
+    waiting = [lr for lr in race.lrs if lr not in tried]
+    if waiting or len(tried) >= MOST_RATES:
+        return waiting[0] if waiting else None
+    best = _best_rate(race, tried)
+    beyond = {"lowest": best / 2, "highest": best * 2}
+    return beyond.get(_end_of(best, tried) or "")
+
+
+def _best_rate(race: Race, tried: Mapping[float, tuple[Run, Curve]]) -> float:
+    """Of those that reach the target the soonest one; if none does, the one that comes nearest."""
+    return min(tried, key=lambda lr: (epochs_to(tried[lr][1], race.target), min(tried[lr][1][1])))
+
+
+def _end_of(lr: float, tried: Iterable[float]) -> str | None:
+    rates = list(tried)
+    return {min(rates): "lowest", max(rates): "highest"}.get(lr)
 
 
 def _curve(run: Run, study: Study) -> Curve:
@@ -160,7 +188,7 @@ def _ratio(race: Race, fast: Timed, slow: Timed) -> tuple[Effect, ...]:
         return ()
     is_bound = inf in slow.epochs
     ratios = [log(later / sooner) for later, sooner in zip(slow.known_epochs, fast.epochs, strict=True)]
-    found = over_seeds(ratios) if len(ratios) > 1 else None
+    found = over_seeds(ratios)
     least = " at least" if is_bound else ""
     return (
         Effect(

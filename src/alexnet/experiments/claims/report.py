@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from alexnet import __version__
@@ -30,21 +31,21 @@ def run_claim(claim: Claim, asked: Asked, observer: Observer) -> dict[str, Any]:
     """Try a claim and keep what was found, in `asked.out`; what is given back is what the JSON file holds.
 
     Raises:
-        InputError: the claim cannot be tried as asked.
+        InputError: the claim cannot be tried as asked, or a folder cannot be written.
         MissingExtraError: matplotlib or SciPy is not installed, said before the work.
     """
     new_figure(1, 1)
     scipy_stats()
     study = open_study(claim, asked, observer)
+    for folder in (asked.out, asked.runs):
+        _make_folder(folder)
     try:
         finding = claim.run(study)
     except KeyboardInterrupt:
         observer.say(f"claim {claim.name}: finished runs are kept; add --resume to go on with the one in hand")
         raise
-    asked.out.mkdir(parents=True, exist_ok=True)
     if finding.draw:
         picture = (asked.runs if finding.shows_data else asked.out) / f"{study.slug}.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
         finding.draw(picture)
         if finding.shows_data:
             observer.say(f"{picture} shows images of the data: look at it, but do not publish them")
@@ -61,6 +62,15 @@ def read_results(folder: Path) -> list[Result]:
         InputError: a file there is not such a result.
     """
     return [_read(path) for path in sorted(folder.glob("*.json"))]
+
+
+def _make_folder(path: Path) -> None:
+    """Before the work that would fill it."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); name another folder") from None
 
 
 def _read(path: Path) -> Result:

@@ -19,6 +19,7 @@ from alexnet.preprocess import extract_views
 # Ours. Six neighbours are what the figure shows; a thousand queries are sure to three points; the pixels of a small
 # copy tell images apart as those of the crop do, at a fiftieth of the memory.
 NEIGHBOURS, NUM_QUERIES, NUM_GALLERY, THUMBNAIL = 6, 1_000, 10_000, 32
+LEAST_GALLERY = 100  # ours: of fewer images too many are neighbours, whatever they are like
 _QUERIES_AT_ONCE = 256
 
 Vectors = NDArray[np.float32]
@@ -43,6 +44,21 @@ def hidden_layer(spec: Spec) -> str:
     if not rows:
         raise InputError(f"{spec.name} has no hidden dense row such as fc7; give weights of another net")
     return rows[-1]
+
+
+def describe_both(classifier: Classifier, study: Study) -> tuple[Described, Described]:
+    """The held-out images that are looked for, and the training images that they are looked for among.
+
+    Raises:
+        InputError: too few training images.
+    """
+    held_out, train = study.dataset.split(study.held_out), study.dataset.split("train")
+    if len(train) < LEAST_GALLERY:
+        raise InputError(
+            f"{study.dataset.name} has {len(train)} training images; neighbours take {LEAST_GALLERY} or more"
+        )
+    queries = describe_images(classifier, held_out, NUM_QUERIES, study)
+    return queries, describe_images(classifier, train, NUM_GALLERY, study)
 
 
 def describe_images(classifier: Classifier, split: Split, most: int, study: Study) -> Described:

@@ -84,15 +84,26 @@ def trained(run: Run, study: Study, dataset: DataSet | None = None) -> Path:
 def facts_of(folder: Path) -> dict[str, Any]:
     """What there is to say of a run that has ended: recipe, batch_size, precision, machine, and the digest of the data;
     plain JSON.
+
+    Raises:
+        InputError: a file of the folder is damaged.
     """
-    kept = json.loads((folder / RUN_FILE).read_text("utf-8"))
     end = _end_of(folder)
     assert end is not None
+    kept, at_end = (_read(path) for path in (folder / RUN_FILE, end))
     return {
         **{name: kept["options"][name] for name in ("recipe", "batch_size", "precision")},
-        "machine": kept["machine"] | json.loads(end.read_text("utf-8")),
+        "machine": kept["machine"] | at_end,
         "data": kept["data"]["digest"],
     }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); delete {path.parent}, and it is trained again") from None
+    return found
 
 
 def _end_of(folder: Path) -> Path | None:

@@ -18,13 +18,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 from alexnet.data.splits import DataSet
 from alexnet.data.subset import hash_order, subset
 from alexnet.errors import InputError
 from alexnet.experiments.claims.answers import Answers, answers_of
 from alexnet.experiments.claims.claim import Claim, Study
-from alexnet.experiments.claims.comparison import OF_IMAGES, Measure, measure_effect
+from alexnet.experiments.claims.comparison import OF_IMAGES, Measure, errors_of, measure_effect
 from alexnet.experiments.claims.drawing import draw_effects
 from alexnet.experiments.claims.finding import Finding
 from alexnet.experiments.claims.settings import WHOLE_NETS, Fits
@@ -59,13 +60,18 @@ def run(study: Study) -> Finding:
         "child_batch_size": CHILD_BATCH_SIZE,
         "child_recipes": [facts[1]["recipe"], facts[2]["recipe"]],
     }
+    errors = {"fine-tuned": errors_of(fine_tuned), "from scratch": errors_of(scratch)}
+    words = ", ".join(f"{fmean(each['top-1'] for each in found):.1%} {kind}" for kind, found in errors.items())
     return Finding(
-        ours=describe_effects(effects),
+        ours=f"top-1 {words}; {describe_effects(effects)}",
         verdict=effects[0].verdict,
         setting=described,
         effects=effects,
-        covers=f"{len(pairs)} seeds, paired; one parent" if len(pairs) > 1 else f"{OF_IMAGES}, nor of other parents",
-        details={"classes_held_back": [study.dataset.classes[index].name for index in held_back]},
+        covers=f"{len(pairs)} seeds, paired; one parent" if len(pairs) > 1 else f"{OF_IMAGES}; one parent",
+        details={
+            "classes_held_back": [study.dataset.classes[index].name for index in held_back],
+            "errors": errors,
+        },
         draw=partial(draw_effects, effects),
     )
 

@@ -27,9 +27,15 @@ def describe_effect(effect: Effect) -> str:
             else f"above {number(effect.low)}"
         )
     if effect.detectable is not None:
-        more.append(f"{effect.detectable:.2g} would be seen in 80 % of such trials")
+        more.append(f"{_least_seen(effect)} would be seen in 80 % of such trials")
     inside = f" ({'; '.join(more)})" if more else ""
     return f"{effect.what} {number(effect.value)}{_UNITS[effect.unit]}{inside}"
+
+
+def _least_seen(effect: Effect) -> str:
+    """No difference of errors is of 100 points."""
+    assert effect.detectable is not None
+    return "none" if effect.unit == "points" and effect.detectable >= 100 else f"{effect.detectable:.2g}"
 
 
 def describe_training(study: Study, runs: Sequence[Mapping[str, Any]], **more: Any) -> dict[str, Any]:
@@ -100,7 +106,8 @@ def _duration(setting: Mapping[str, Any]) -> str:
         return f"the first {_count(setting['steps'], 'step')} on {setting['data']}"
     epochs = _count(setting["epochs"], "epoch")
     if "child_epochs" in setting:
-        return f"{epochs} of the parent, {setting['child_epochs']} of the children"
+        children = " and ".join(setting["child_recipes"])
+        return f"{epochs} of the parent; {setting['child_epochs']} of the children, by {children}"
     if "until_error" in setting:
         return f"until {setting['until_error']:.0%} training error, {epochs} at most"
     return epochs
