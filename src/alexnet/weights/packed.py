@@ -6,7 +6,7 @@ is 255 zeros and no value yet. Codes and gaps are raw LZMA2 streams, whose liter
 of the entropy of independent symbols and are read at some 30 million a second. What is small already (biases) is KEY
 itself in float16, and a mean image is `KEY.steps`, see `pack_image`. Such streams have no checksum: a flipped bit may
 be another weight and no error. So the CRC-32 of the tensors, which the probe in the metadata holds, are looked at
-whenever the file is read (8 % of that time); a file without a probe has none, and is read without.
+whenever the file is read (7 % of that time); a file without a probe has none, and is read without.
 
 Source: the stages of Han, Mao and Dally 2016, arXiv 1510.00149 (Deep Compression).
 Differs: LZMA's adaptive range coder, of the standard library, in the place of Huffman codes.
