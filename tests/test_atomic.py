@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from alexnet.atomic import write_folder, write_whole
+from alexnet.atomic import check_file, write_folder, write_whole
 from alexnet.errors import InputError
 
 
@@ -140,3 +140,14 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
         pytest.fail("the block is not entered")
     with pytest.raises(FileNotFoundError), write_folder(tmp_path / "no" / "new"):
         pytest.fail("the block is not entered")
+
+
+def test_what_could_not_be_written_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_file(tmp_path / "new.txt")
+    with pytest.raises(InputError, match="there is no folder"):
+        check_file(tmp_path / "nowhere" / "new.txt")
+    with pytest.raises(InputError, match="is a folder; name a file in it"):
+        check_file(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)  # who runs the tests may be allowed to write anywhere
+    with pytest.raises(InputError, match="nothing may be written into"):
+        check_file(tmp_path / "new.txt")

@@ -27,6 +27,19 @@ def check_folder(path: Path) -> None:
         raise InputError(f"{path}: there is no folder {path.parent}; make it, or write elsewhere")
 
 
+def check_file(path: Path) -> None:
+    """Refuse a file that could not be written, before the work that would fill it.
+
+    Raises:
+        InputError: there is no such folder, nothing may be written into it, or `path` is a folder itself.
+    """
+    check_folder(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file in it")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: nothing may be written into {path.parent}; change that, or write elsewhere")
+
+
 @contextmanager
 def write_whole(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path`, moved onto it when the block ends well, removed when it does not.

@@ -26,7 +26,7 @@ from alexnet.preprocess import extract_views
 from alexnet.verify import probe_logits
 from alexnet.weights import Weights, find_weights, probe_view, save_weights
 from alexnet.weights.caffe_writer import save_caffe, written_files
-from alexnet.weights.catalog import SUFFIXES, files_of
+from alexnet.weights.catalog import SUFFIXES, files_of, read_from
 from alexnet.weights.class_order import in_class_order, knows_ilsvrc
 from alexnet.weights.foreign import PTH
 from alexnet.weights.huggingface import HUGGINGFACE, save_huggingface
@@ -34,7 +34,7 @@ from alexnet.weights.onnx import OnnxTensors
 from alexnet.weights.openvino import OpenVINOTensors, openvino_files
 from alexnet.weights.probe import all_tensors
 from alexnet.weights.pth import save_pth
-from alexnet.weights.stored import StoredTensors, is_quantized
+from alexnet.weights.stored import is_quantized
 
 Crops = NDArray[np.uint8]
 
@@ -114,7 +114,7 @@ def convert(
         raise InputError(f"{form} holds no graph; uint8 input and int8 are for .onnx and .xml")
     check_folder(destination)
     weights = find_weights(source)
-    if _files_of(source, weights) & {path.resolve() for path in _written(destination, form)}:
+    if read_from(source, weights) & {path.resolve() for path in _written(destination, form)}:
         raise InputError(f"{destination} is what {source} is read from; write elsewhere")
     if calibration and is_quantized(weights.tensors):
         raise InputError(f"{source} is int8 already; convert the float32 weights that it was made from")
@@ -149,14 +149,6 @@ def _written(path: Path, form: str) -> tuple[Path, ...]:
     """The files that weights of a format are written into."""
     several = _WRITTEN.get(form)
     return tuple(several(path)) if several else (path,)
-
-
-def _files_of(source: str | Path, weights: Weights) -> set[Path]:
-    """The files that weights were read from, or, being large, still are."""
-    files = set(files_of(Path(source))) if Path(source).is_file() else set()
-    if isinstance(weights.tensors, StoredTensors):
-        files.add(weights.tensors.file.path)
-    return {path.resolve() for path in files}
 
 
 def _form_of(path: Path) -> str:

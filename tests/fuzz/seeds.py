@@ -96,7 +96,8 @@ def folders() -> list[Files]:
 
 
 def packed() -> list[Files]:
-    weights, codebook = tiny(), np.array([0, -0.1, 0.1, 0.2], np.float16)
+    """Without checksums, which whatever is changed in them would not have."""
+    weights, codebook = replace(tiny(), probe=None), np.array([0, -0.1, 0.1, 0.2], np.float16)
     coded: dict[str, Any] = {
         key: Coded((np.arange(tensor.size) % 4).astype(np.uint8).reshape(tensor.shape), codebook)
         if key.endswith(".weight")

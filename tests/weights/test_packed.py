@@ -1,4 +1,6 @@
 import lzma
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +74,8 @@ def test_damaged_streams_are_refused() -> None:
         unpack(gaps, codes, CODEBOOK[:8], (64, 64))
     with pytest.raises(WeightsError):
         unpack(gaps, codes, CODEBOOK, (64, 32))
+    with pytest.raises(WeightsError, match="too long"):
+        decompress(codes + b"more", 64 * 64)
 
 
 def test_a_bomb_is_not_unpacked() -> None:
@@ -140,12 +144,49 @@ def test_missing_and_damaged_parts_are_named(part: str, packed: tuple[Path, Weig
         find_weights(path)
 
 
-def test_what_is_unknown_is_refused(packed: tuple[Path, Weights]) -> None:
+@pytest.mark.parametrize("name", ["fc9.weight.codes", "conv1.bias.codebook", "conv1.weight", "fc3.weight.steps"])
+def test_what_is_unknown_is_refused(name: str, packed: tuple[Path, Weights]) -> None:
     path, weights = packed
-    arrays = load_file(path) | {"fc9.weight.codes": np.zeros(3, np.uint8)}
+    arrays = load_file(path) | {name: np.zeros(3, np.float16)}
     save_file(arrays, path, {METADATA_KEY: write_metadata(weights)})
-    with pytest.raises(WeightsError, match=r"unknown fc9\.weight\.codes"):
+    with pytest.raises(WeightsError, match="unknown "):
         find_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "found"),
+    [
+        ("fc3.weight.codebook", lambda array: array[0], "float16 ()"),
+        ("fc3.weight.codebook", lambda array: array[None], "float16 (1, 33)"),
+        ("fc3.weight.codebook", lambda array: array.astype(np.float64), "float64 (33,)"),
+        ("fc3.weight.codebook", lambda array: array.astype(np.int64), "int64 (33,)"),
+        ("fc3.weight.codebook", lambda array: np.resize(array, 257), "float16 (257,)"),
+        ("fc3.weight.codes", lambda array: array[None], "uint8 (1,"),
+        ("fc3.weight.gaps", lambda array: array.astype(np.int8), "int8 ("),
+        ("fc3.bias", lambda array: array.astype(np.float64), "float64 (16,)"),
+        ("preprocessing.mean_image.steps", lambda array: array.astype(np.int16), "int16 ("),
+    ],
+)
+def test_other_numbers_and_axes_are_refused(
+    name: str, change: Callable[[np.ndarray], np.ndarray], found: str, packed: tuple[Path, Weights]
+) -> None:
+    path, weights = packed
+    arrays = load_file(path)
+    save_file(arrays | {name: np.asarray(change(arrays[name]))}, path, {METADATA_KEY: write_metadata(weights)})
+    with pytest.raises(WeightsError, match=rf"small\.safetensors: damaged, {name} cannot be {re.escape(found)}"):
+        find_weights(path)
+
+
+def test_one_other_weight_is_noticed_where_there_are_checksums(packed: tuple[Path, Weights]) -> None:
+    """A flipped bit of a stream may well be another number of the codebook, and no error of LZMA."""
+    path, weights = packed
+    arrays = load_file(path)
+    arrays["fc3.weight.codebook"][5] += np.float16(0.25)
+    save_file(arrays, path, {METADATA_KEY: write_metadata(weights)})
+    with pytest.raises(WeightsError, match=r"fc3\.weight not as saved"):
+        find_weights(path)
+    save_file(arrays, path, {METADATA_KEY: write_metadata(replace(weights, probe=None))})
+    assert find_weights(path).probe is None
 
 
 def test_a_small_file_cannot_ask_for_all_memory(packed: tuple[Path, Weights]) -> None:

@@ -1,5 +1,6 @@
 """`alexnet compress WEIGHTS DST`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
 EXAMPLE = "runs/my-run small.safetensors --data photos"
 
+# What training alone makes use of.
+_TRAINING = ("mib", "epochs", "batch_size", "precision", "device", "workers", "seed", "resume", "limit_train_batches")
+
 
 def compress(
+    context: typer.Context,
     weights: Annotated[str, typer.Argument(help="A run folder, a file of weights, or a name.", metavar="WEIGHTS")],
     destination: Annotated[Path, typer.Argument(help="The .safetensors file to write.", metavar="DST")],
     data: Annotated[
@@ -48,9 +53,11 @@ def compress(
     from alexnet.compress import CompressOptions
     from alexnet.compress import compress as make_small
 
+    if data is None:
+        _check_not_given(context, _TRAINING)
     options = CompressOptions(
         data=data,
-        target_bytes=round(mib * 2**20),
+        mib=mib,
         epochs=epochs,
         batch_size=batch_size,
         precision=precision,
@@ -65,11 +72,28 @@ def compress(
     if json:
         print_json({"weights": weights, "out": str(destination), **asdict(done)})
     else:
-        _print_stages(done, destination)
+        _print_stages(done, destination, data)
 
 
-def _print_stages(done: "Compressed", destination: Path) -> None:
-    measured = f"errors on {done.split}, center view" if done.split else "errors not measured: no images held out"
+def _check_not_given(context: typer.Context, names: Sequence[str]) -> None:
+    """Refuse options that stand on the command line.
+
+    Raises:
+        InputError: names the first.
+    """
+    from alexnet.errors import InputError
+
+    sources = {name: context.get_parameter_source(name) for name in names}
+    if given := [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]:
+        option = f"--{given[0].replace('_', '-')}"
+        raise InputError(
+            f"{option} is for training, and there is nothing to train on; add --data or leave {option} out"
+        )
+
+
+def _print_stages(done: "Compressed", destination: Path, data: str | None) -> None:
+    why_not = f"{data} holds no images out" if data else "no --data"
+    measured = f"errors on {done.split}, center view" if done.split else f"errors not measured: {why_not}"
     print(f"{'':10}{'MB':>9}{'smaller':>9}{'top-1':>9}{'top-5':>9}{'agrees':>9}   {measured}")
     first = done.stages[0].bytes
     for stage in done.stages:

@@ -31,6 +31,7 @@ from alexnet.weights.named import NAMED, read_named
 from alexnet.weights.onnx import read_onnx_header, read_onnx_weights
 from alexnet.weights.openvino import XML, openvino_files, read_openvino_header, read_openvino_weights
 from alexnet.weights.pth import read_pth, read_pth_header
+from alexnet.weights.stored import MappedTensors
 
 RUN_FILE = "run.json"
 IN_RUN_FOLDER = ("best.safetensors", "last.safetensors")
@@ -129,6 +130,16 @@ def files_of(path: Path) -> tuple[Path, ...]:
         return tuple(sorted(path.iterdir()))
     found = _FILES.get(sniff(path))
     return tuple(found(path)) if found else (path,)
+
+
+def read_from(where: str | Path, weights: Weights) -> set[Path]:
+    """The files, resolved, that the `weights` of `where` were read from, or, being large, still are."""
+    path = Path(where)
+    path = in_folder(path) if is_folder_of_weights(path) else path
+    files = set(files_of(path)) if path.is_file() else set()
+    if isinstance(weights.tensors, MappedTensors):
+        files.add(weights.tensors.file.path)
+    return {file.resolve() for file in files}
 
 
 def _readers(path: Path) -> tuple[Callable[[Path], Weights], Callable[[Path], Header]]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from alexnet.arch.rows import Weighted
 from alexnet.preprocess import FILTERS
 from alexnet.weights.check import list_names
+from alexnet.weights.checksum import checksum, checksum_of_json
 from alexnet.weights.files import MEAN_IMAGE, Weights
 from alexnet.weights.probe import (
     CLASSES,
@@ -16,8 +17,6 @@ from alexnet.weights.probe import (
     RECIPE,
     SPEC,
     all_tensors,
-    checksum,
-    checksum_of_json,
     has_checksums,
     stored_checksums,
 )

@@ -24,8 +24,18 @@ from alexnet.data.splits import ClassInfo
 from alexnet.errors import InputError, MissingExtraError, WeightsError
 from alexnet.preprocess import Preprocessing, canvas_size
 from alexnet.weights.check import check_shapes, check_tensors, tensor_shapes
+from alexnet.weights.checksum import check_checksums
 from alexnet.weights.metadata import read_classes, read_errors, read_licence, read_probe, read_recipe
-from alexnet.weights.packed import STEPS, Coded, is_packed, pack_image, pack_tensors, unpack_image, unpack_tensors
+from alexnet.weights.packed import (
+    STEPS,
+    Coded,
+    check_stored,
+    is_packed,
+    pack_image,
+    pack_tensors,
+    unpack_image,
+    unpack_tensors,
+)
 from alexnet.weights.stored import MappedFile, StoredTensors
 
 FORMAT = 1
@@ -126,10 +136,14 @@ def read_weights(path: str | Path) -> Weights:
 def _read_packed(stored: Mapping[str, Any], spec: Spec, views: dict[str, NDArray[Any]]) -> Weights:
     steps, mean_image = views.pop(MEAN_IMAGE + STEPS, None), None
     if steps is not None:
+        check_stored(MEAN_IMAGE + STEPS, steps)
         mean_image = unpack_image(steps.tobytes(), (3, *canvas_size(stored["preprocessing"]["resize"])))
     tensors = unpack_tensors(tensor_shapes(spec), views)
     check_tensors(spec, tensors)
-    return read_metadata(stored, tensors, mean_image)
+    weights = read_metadata(stored, tensors, mean_image)
+    image = {} if mean_image is None else {MEAN_IMAGE: mean_image}
+    check_checksums(tensors | image, (weights.probe or {}).get("crc32", {}))
+    return weights
 
 
 def write_metadata(weights: Weights) -> str:

@@ -4,8 +4,6 @@ Logits tell whether the net still computes the same, whatever was done to it; a 
 (a changed weight of a unit that the picture leaves silent, a filter that resizes otherwise) and which part it was.
 """
 
-import json
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -17,10 +15,10 @@ from alexnet.arch.serial import spec_to_json
 from alexnet.errors import WeightsError
 from alexnet.preprocess import Preprocessing, extract_views
 from alexnet.weights.check import list_names
+from alexnet.weights.checksum import checksum, checksum_of_json
 from alexnet.weights.files import MEAN_IMAGE, Weights
 
 SPEC, CLASSES, PREPROCESSING, RECIPE, ERRORS = "spec", "classes", "preprocessing", "recipe", "errors"
-_ROWS_PER_BLOCK = 64
 
 
 def probe_image(canvas: tuple[int, int]) -> NDArray[np.uint8]:
@@ -107,26 +105,3 @@ def all_tensors(weights: Weights) -> dict[str, NDArray[np.float32]]:
     """The parameters, and the mean image where there is one, by their keys in the file."""
     mean_image = weights.preprocessing.mean_image
     return {**weights.tensors, **({} if mean_image is None else {MEAN_IMAGE: mean_image})}
-
-
-def checksum(tensor: NDArray[np.float32]) -> str:
-    """CRC-32 of the values as little-endian float32 in C order: eight hexadecimal digits.
-
-    Against accidents, not against malice; it costs less than reading the file.
-    """
-    crc = 0
-    for start in range(0, len(tensor), _ROWS_PER_BLOCK):
-        rows = tensor[start : start + _ROWS_PER_BLOCK]
-        if not rows.flags.c_contiguous:
-            rows = rows.copy("K")  # gathered as they lie and then turned, in the cache: a third of the time
-        crc = zlib.crc32(np.ascontiguousarray(rows, "<f4").data, crc)
-    return _hex(crc)
-
-
-def checksum_of_json(value: Any) -> str:
-    """CRC-32 of a plain value as JSON in one spelling: keys in order, no blanks, ASCII; eight hexadecimal digits."""
-    return _hex(zlib.crc32(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()))
-
-
-def _hex(number: int) -> str:
-    return f"{number:08x}"

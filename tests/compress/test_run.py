@@ -4,13 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from alexnet.compress import CompressOptions, Stage, compress, weight_bytes
+from alexnet.compress import CompressOptions, Stage, compress
 from alexnet.errors import InputError
 from alexnet.train.observer import Silent
 from alexnet.train.options import RunOptions
 from alexnet.train.run import train
 from alexnet.verify import verify
-from alexnet.weights import Weights, find_weights
+from alexnet.weights import Weights, find_weights, save_weights
 from alexnet.weights.catalog import find_header
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
@@ -26,7 +26,7 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(target_bytes: int, **settings: object) -> CompressOptions:
     asked = {"data": "digits", "epochs": 4, "precision": "fp32", "device": "cpu"} | settings
-    return CompressOptions(target_bytes=target_bytes, **asked)  # type: ignore[arg-type]
+    return CompressOptions(mib=target_bytes / 2**20, **asked)  # type: ignore[arg-type]
 
 
 def test_a_net_becomes_small_and_still_knows_its_classes(digits_run: Path, tmp_path: Path) -> None:
@@ -84,18 +84,9 @@ def test_without_data_values_are_shared_and_nothing_is_pruned(digits_run: Path, 
     assert done.stages[0].bytes / done.stages[-1].bytes > 5
 
 
-def test_what_is_no_weight_takes_its_part_first(tiny_weights: Weights) -> None:
-    assert weight_bytes(tiny_weights, 6000) - weight_bytes(tiny_weights, 5000) == 1000
-    assert weight_bytes(tiny_weights, 5000) < 5000 - 76  # biases in float16
-    with pytest.raises(InputError, match="20 bytes are too few for tiny; give it"):
-        weight_bytes(tiny_weights, 20)
-
-
 def test_other_classes_and_missing_folders_are_refused_before_any_work(
     digits_run: Path, tiny_weights: Weights, tmp_path: Path
 ) -> None:
-    from alexnet.weights import save_weights
-
     save_weights(tmp_path / "tiny.safetensors", tiny_weights)
     with pytest.raises(InputError, match="digits has not the classes of the weights"):
         compress(tmp_path / "tiny.safetensors", tmp_path / "small.safetensors", options(6000), observer=Silent())
@@ -105,7 +96,7 @@ def test_other_classes_and_missing_folders_are_refused_before_any_work(
 
 
 def test_work_that_was_stopped_goes_on(digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import alexnet.compress as module
+    import alexnet.compress.run as module
 
     asked, path = options(60_000, epochs=1, limit_train_batches=5), tmp_path / "small.safetensors"
     whole = compress(digits_run, tmp_path / "whole.safetensors", asked, observer=Silent())
@@ -115,12 +106,27 @@ def test_work_that_was_stopped_goes_on(digits_run: Path, tmp_path: Path, monkeyp
             compress(digits_run, path, asked, observer=Silent())
     runs = [path.with_name("small.safetensors.runs") / name for name in ("pruned", "shared")]
     assert all((run / "last.safetensors").exists() for run in runs)
-    assert [json.loads((run / "run.json").read_text())["options"]["seed"] for run in runs] == [0, 1]
-    with pytest.raises(InputError):
-        compress(digits_run, path, asked, observer=Silent())
+    begun = [json.loads((run / "run.json").read_text())["options"] for run in runs]
+    assert [each["seed"] for each in begun] == [0, 1]
+    assert begun[1]["weights"] == str(
+        runs[0] / "last.safetensors"
+    )  # not its best, which may be of before it was pruned
+    (path.with_name("small.safetensors.runs") / "notes.txt").write_text("a user's own")
     assert compress(digits_run, path, asked, resume=True, observer=Silent()) == whole
     assert path.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
     assert isinstance(whole.stages[0], Stage)
+    assert [kept.name for kept in path.with_name("small.safetensors.runs").iterdir()] == ["notes.txt"]
+
+
+def test_the_weights_themselves_are_never_written_over(tiny_weights: Weights, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    path = run / "last.safetensors"
+    save_weights(path, tiny_weights)
+    for source in (path, run):
+        with pytest.raises(InputError, match=r"last\.safetensors is what .* is read from; write elsewhere"):
+            compress(source, path, options(6000, data=None), observer=Silent())
 
 
 def stop(*_: object) -> None:
