@@ -12,7 +12,7 @@ from alexnet.experiments.claims import find_claim
 from alexnet.experiments.claims.claim import Asked, Claim
 from alexnet.experiments.claims.settings import DataFacts
 from alexnet.experiments.claims.study import describe, open_study
-from alexnet.experiments.claims.training import FINISHED, Run, folder_of
+from alexnet.experiments.claims.training import FINISHED, LAST, Run, folder_of
 from alexnet.train.observer import Silent
 from alexnet.weights.catalog import RUN_FILE
 
@@ -78,6 +78,11 @@ class Plan:
         return self.runs / "flagship"
 
     @property
+    def weights(self) -> Path:
+        """The flagship's last ones: the best are chosen on the images that they are then measured on."""
+        return self.flagship / LAST
+
+    @property
     def small(self) -> Path:
         """Its coded weights."""
         return self.runs / "small.safetensors"
@@ -123,15 +128,15 @@ def _chosen(plan: Plan) -> Words:
 
 def _flagship(plan: Plan) -> Iterator[Step]:
     """Trained, measured, made small."""
-    data, flagship, small = plan.data, plan.flagship, plan.small
+    data, weights, small = plan.data, plan.weights, plan.small
     how = ("--net", plan.net, *_chosen(plan), "--epochs", str(plan.epochs))
-    train = _alexnet("train", data, *how, "--out", flagship)
-    yield Step("flagship", train, begun=flagship / RUN_FILE, needs=("choice",))
-    evaluate = _alexnet("evaluate", data, "--weights", flagship)
+    train = _alexnet("train", data, *how, "--out", plan.flagship)
+    yield Step("flagship", train, begun=plan.flagship / RUN_FILE, needs=("choice",))
+    evaluate = _alexnet("evaluate", data, "--weights", weights)
     yield Step("flagship, centre view", evaluate, needs=("flagship",))
     yield Step("flagship, ten views", (*evaluate, "--views", "ten"), needs=("flagship",))
     short = SHORT if plan.quick else ()
-    coding = _alexnet("compress", flagship, small, "--data", data, "--mib", str(plan.mib), "--licence", "MIT", *short)
+    coding = _alexnet("compress", weights, small, "--data", data, "--mib", str(plan.mib), "--licence", "MIT", *short)
     yield Step("small file", coding, begun=small.with_name(f"{small.name}.runs"), needs=("flagship",))
     of_small = _alexnet("evaluate", data, "--weights", small, "--views", "ten")
     yield Step("small file, ten views", of_small, needs=("small file",))
@@ -148,7 +153,7 @@ def _claim(claim: Claim, plan: Plan) -> Step:
     if claim.num_weights is None:
         options = (*SHORT, "--seeds", str(FEW)) if plan.quick else OPTIONS.get(claim.name, ())
         return Step(claim.name, (*trial, *options))
-    needs, weights = ("flagship", [plan.flagship]) if claim.num_weights == (1, 1) else ("lrn", _published_nets(plan))
+    needs, weights = ("flagship", [plan.weights]) if claim.num_weights == (1, 1) else ("lrn", _published_nets(plan))
     named = (word for path in weights for word in ("--weights", str(path)))
     return Step(claim.name, (*trial, *named), needs=(needs,))
 
