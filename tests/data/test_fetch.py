@@ -181,6 +181,19 @@ def test_without_a_connection_one_line_says_where_to_put_the_file(server, downlo
     assert capsys.readouterr() == ("", "")
 
 
+def test_without_a_connection_it_is_said_why_the_file_that_lies_there_is_not_used(server, download):
+    download.path.parent.mkdir(parents=True)
+    download.path.write_bytes(b"another")
+    server.close()
+    with pytest.raises(DownloadError) as caught:
+        fetch(download)
+    found, published = hashlib.sha256(b"another").hexdigest()[:8], hashlib.sha256(CONTENT).hexdigest()[:8]
+    assert str(caught.value).endswith(
+        f"connect, or put the published file in place of {download.path}, "
+        f"whose checksum is sha256:{found}... instead of sha256:{published}..."
+    )
+
+
 def test_a_server_that_never_answers_is_given_up(server, download, monkeypatch):
     monkeypatch.setattr("alexnet.data.resume.TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr("http.server.BaseHTTPRequestHandler.send_response", lambda *_: threading.Event().wait(0.3))

@@ -8,7 +8,7 @@ from PIL import Image
 
 from alexnet.errors import WeightsError
 from alexnet.experiments import photographs
-from alexnet.experiments.photographs import NOT_THERE, PHOTOGRAPHS, PICTURE, name_photographs
+from alexnet.experiments.photographs import NOT_THERE, PHOTOGRAPHS, PICTURE, draw_photographs, name_photographs
 
 pytest.importorskip("skimage")
 
@@ -17,7 +17,8 @@ def test_photographs_are_named_and_drawn(tmp_path: Path, monkeypatch: pytest.Mon
     """Two have a true class among the 200, the others are drawn as such; the espresso is no guess of 200 equal ones."""
     draw = Mock(wraps=photographs.draw_predictions)
     monkeypatch.setattr(photographs, "draw_predictions", draw)
-    named = name_photographs(tmp_path)
+    named = name_photographs()
+    draw_photographs(named, tmp_path)
     _, _, captions, _ = draw.call_args.args
     assert captions == [each.truth or NOT_THERE for each in named]
     assert [each.name for each in named] == list(PHOTOGRAPHS)
@@ -32,6 +33,6 @@ def test_photographs_are_named_and_drawn(tmp_path: Path, monkeypatch: pytest.Mon
         assert min(picture.size) > 300
 
 
-def test_missing_weights_are_one_line(tmp_path: Path) -> None:
+def test_missing_weights_are_one_line() -> None:
     with pytest.raises(WeightsError, match="no weights at"):
-        name_photographs(tmp_path, weights="not-there")
+        name_photographs(weights="not-there")

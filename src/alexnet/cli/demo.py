@@ -20,9 +20,10 @@ def demo(
     from alexnet.cli.progress import Watcher
     from alexnet.data.splits import first_name
     from alexnet.experiments.first_minute import KERNELS, PREDICTIONS, first_minute
-    from alexnet.experiments.photographs import NOT_THERE, PICTURE, name_photographs
+    from alexnet.experiments.photographs import NOT_THERE, PICTURE, draw_photographs, name_photographs
     from alexnet.train.epochs import CURVES
 
+    named = name_photographs()  # before the digits: where the shipped weights are damaged nothing is trained in vain
     shown = first_minute(Watcher(), out)
     folder, evaluation = shown.result.out, shown.result.evaluation
     assert evaluation is not None  # the digits have a test split
@@ -31,9 +32,10 @@ def demo(
         guesses = ", ".join(f"{answer.label} ({answer.probability:.0%})" for answer in ranked)
         print(f"  a {truth} looks like {guesses}")
     print("\nreal photographs, by the weights that come with the package:\n")
-    for photograph in name_photographs(folder):
+    for photograph in named:
         guesses = ", ".join(f"{first_name(each.label)} ({each.probability:.0%})" for each in photograph.answers[:3])
         print(f"  {photograph.name:20}  {first_name(photograph.truth or NOT_THERE):20}  {guesses}")
+    draw_photographs(named, folder)
     print("\npictures:")
     for picture in (CURVES, PREDICTIONS, KERNELS, PICTURE):
         print(f"  {folder / picture}")

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING
@@ -48,6 +49,11 @@ class Download:
     def part(self) -> Path:
         """Where its first bytes are kept until it is whole."""
         return self.path.with_name(f".{self.path.name}.part")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the published file is in the cache folder; where no sum was published, any file is taken for it."""
+        return self.path.is_file() and (not self.checksum or _sum_like(self.checksum, self.path) == self.checksum)
 
 
 class _Lines:
@@ -95,7 +101,7 @@ def fetch(download: Download) -> Path:
         except RequestException as error:
             raise DownloadError(
                 f"{download.name} could not be downloaded from {url} ({_reason(error)}{_kept(download)}); "
-                f"connect, or put the published {path.name} into {path.parent}"
+                f"{_remedy(download)}"
             ) from None
         except ValueError:  # pooch has deleted it
             raise DownloadError(
@@ -133,6 +139,28 @@ def _kept(download: Download) -> str:
     part = download.part
     size = part.stat().st_size if download.checksum and part.is_file() else 0
     return f"; the first {size / 1e6:,.1f} MB are kept, and the next try goes on from there" if size else ""
+
+
+def _remedy(download: Download) -> str:
+    """What to do where it cannot be downloaded."""
+    path, published = download.path, download.checksum
+    if not published or not path.is_file():
+        return f"connect, or put the published {path.name} into {path.parent}"
+    found, published = _short(_sum_like(published, path)), _short(published)
+    return f"connect, or put the published file in place of {path}, whose checksum is {found} instead of {published}"
+
+
+def _sum_like(checksum: str, path: Path) -> str:
+    """The sum of a file, of the kind of another sum."""
+    algorithm = checksum.partition(":")[0]
+    with path.open("rb") as file:
+        return f"{algorithm}:{file_digest(file, algorithm).hexdigest()}"
+
+
+def _short(checksum: str) -> str:
+    """Its kind and first eight digits."""
+    algorithm, _, digest = checksum.partition(":")
+    return f"{algorithm}:{digest[:8]}..."
 
 
 def _reason(error: "RequestException") -> str:

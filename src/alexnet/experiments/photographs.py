@@ -7,6 +7,7 @@ Setting: the shipped weights, central views; photographs inside scikit-image's w
 Report: the five most probable classes of each, and a picture of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -40,28 +41,38 @@ class Named:
     """A photograph: what is on it, None where the net has no such class, and the net's ranked answers."""
 
     name: str
+    image: Image
     truth: str | None
     answers: list[Prediction]
 
 
-def name_photographs(out: Path, weights: str = DEFAULT_WEIGHTS) -> list[Named]:
-    """Classify the photographs, and draw them into the folder `out`.
+def name_photographs(weights: str = DEFAULT_WEIGHTS) -> list[Named]:
+    """Classify the photographs.
 
     Raises:
-        MissingExtraError: scikit-image, matplotlib or an engine is not installed.
+        MissingExtraError: scikit-image or an engine is not installed.
         WeightsError: the weights are missing or damaged.
     """
     images = {name: _open(name) for name in PHOTOGRAPHS}
     classifier = load(weights)
     names = {info.wnid: info.name for info in classifier.classes}
     answers = classifier.predict_batch(list(images.values()), top=TOP)
-    named = [
-        Named(name=name, truth=names.get(wnid) if wnid else None, answers=ranked)
+    return [
+        Named(name=name, image=images[name], truth=names.get(wnid) if wnid else None, answers=ranked)
         for (name, wnid), ranked in zip(PHOTOGRAPHS.items(), answers, strict=True)
     ]
+
+
+def draw_photographs(named: Sequence[Named], folder: Path) -> None:
+    """Draw the photographs with their answers into a folder.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
     truths = [each.truth or NOT_THERE for each in named]
-    draw_predictions(list(images.values()), answers, truths, out / PICTURE, columns=4)
-    return named
+    draw_predictions(
+        [each.image for each in named], [each.answers for each in named], truths, folder / PICTURE, columns=4
+    )
 
 
 def _open(name: str) -> Image:

@@ -21,7 +21,7 @@ from alexnet.weights.catalog import (
 from alexnet.weights.named import NAMED, NamedWeights
 
 NO_WEIGHTS_YET = "no weights yet"
-SHIPPED, CACHED, NOT_FETCHED = "shipped", "cached", "not fetched"
+SHIPPED, CACHED, NOT_FETCHED = "shipped", "cached, not checked", "not fetched"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Entry:
     """Weights that `--weights` takes by their `name`, or what stands in their place.
 
     state: "best" or "last" of a run, "file", "no weights yet", or "damaged: ..."; of weights with a name "shipped",
-        "cached", or "not fetched": they will be when they are used. What follows is None unless usable.
+        "cached, not checked", or "not fetched": they will be when they are used. What follows is None unless usable.
     date: of the last change, ISO 8601. errors: measured, each {data, split, views, top1_error, top5_error}.
     """
 

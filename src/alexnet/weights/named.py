@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -134,24 +133,10 @@ def read_named(row: NamedWeights) -> Weights:
         MissingExtraError: the same, and pooch is not installed.
         WeightsError: the file is damaged.
     """
-    if row.download:
-        _provide(row.download)
+    if row.download and not row.download.is_here:  # what is here needs no pooch, and no connection
+        fetch(row.download)
     try:
         weights = row.read(row.path)
     except WeightsError as error:
         raise WeightsError(f"{error}; {row.remedy}") from None
     return replace(weights, errors=row.errors, licence=row.licence) if row.download else weights
-
-
-def _provide(download: Download) -> None:
-    """Have the published file in the cache folder. One that is there already needs no pooch, and no connection."""
-    if not (download.path.is_file() and _is_published(download)):
-        fetch(download)
-
-
-def _is_published(download: Download) -> bool:
-    if not download.checksum:
-        return True
-    algorithm, _, digest = download.checksum.partition(":")
-    with download.path.open("rb") as file:
-        return file_digest(file, algorithm).hexdigest() == digest

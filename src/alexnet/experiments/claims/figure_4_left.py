@@ -2,9 +2,10 @@
 
 Claim: of eight test images the five labels that the net finds most probable are shown; most of them are reasonable, and
     even objects off the centre are recognized (sec. 6.1). There is no number.
-Setting: given weights on eight held-out images, drawn by a fixed seed before anyone has looked; centre view.
+Setting: given weights on eight held-out images, or all where there are fewer, drawn by a fixed seed before anyone has
+    looked; centre view.
 Run: alexnet claims figure-4-left --data DATA --weights WEIGHTS
-Report: the picture, to be judged by eye; how many of the eight have the true label first, and among the five.
+Report: the picture, to be judged by eye; how many of them have the true label first, and among the five.
 """
 
 from functools import partial
@@ -23,7 +24,7 @@ NUM_IMAGES, TOP, SEED = 8, 5, 2012
 
 
 def run(study: Study) -> Finding:
-    """Classify the eight."""
+    """Classify the images that are drawn."""
     [classifier] = load_all(study)
     split = study.dataset.split(study.held_out)
     chosen = np.random.default_rng(SEED).permutation(len(split))[:NUM_IMAGES].tolist()
@@ -37,7 +38,7 @@ def run(study: Study) -> Finding:
         ours=f"of {len(chosen)} images {first} have the true label first, {among} among the five",
         verdict=None,
         setting=describe_weights(study),
-        covers="none: eight images, to be looked at; so few could show no difference but a gross one",
+        covers=f"none: {len(chosen)} images, to be looked at; so few could show no difference but a gross one",
         details={"paths": [split.paths[index] for index in chosen], "first": first, "among_five": among},
         shows_data=True,
         draw=partial(draw_predictions, images, ranked, [classifier.classes[truth].name for truth in truths]),
