@@ -136,7 +136,9 @@ def _flagship(plan: Plan) -> Iterator[Step]:
     yield Step("flagship, centre view", evaluate, needs=("flagship",))
     yield Step("flagship, ten views", (*evaluate, "--views", "ten"), needs=("flagship",))
     short = SHORT if plan.quick else ()
-    coding = _alexnet("compress", weights, small, "--data", data, "--mib", str(plan.mib), "--licence", "MIT", *short)
+    side = str(plan.facts[data].side)  # larger pictures are reduced to what the net has learned from
+    how = ("--mib", str(plan.mib), "--licence", "MIT", "--reduce-to", side, *short)
+    coding = _alexnet("compress", weights, small, "--data", data, *how)
     yield Step("small file", coding, begun=small.with_name(f"{small.name}.runs"), needs=("flagship",))
     of_small = _alexnet("evaluate", data, "--weights", small, "--views", "ten")
     yield Step("small file, ten views", of_small, needs=("small file",))
