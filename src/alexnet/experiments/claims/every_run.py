@@ -56,8 +56,7 @@ def run(study: Study) -> Finding:
     return Finding(
         ours=(
             f"specialized in {specialized} of {len(found)} runs (probability {low:.2f} to {high:.2f}), "
-            f"median difference of colour {median(each.difference for each in found):.3f}; "
-            f"without groups in {in_control} of {len(of_control)}"
+            f"{_differences(found)}; without groups in {in_control} of {len(of_control)}, {_differences(of_control)}"
         ),
         verdict=judge(specialized, len(found)),
         setting=describe_training(
@@ -129,6 +128,11 @@ def _digest(study: Study) -> str:
 
     digest: str = describe_data(study.dataset)["digest"]
     return digest
+
+
+def _differences(group: Sequence[Specialization]) -> str:
+    values = [each.difference for each in group]
+    return f"differences of colour {min(values):.2f} to {max(values):.2f}, median {median(values):.2f}"
 
 
 def _table(members: Sequence[Member], found: Sequence[Specialization]) -> list[dict[str, object]]:
