@@ -42,7 +42,7 @@ def test_the_picture_is_drawn(run, photo: Path, photos: Path, weights_file: Path
     arguments = ("--among", photos / "val", "--weights", weights_file, "--layer", "fc3", "--out", tmp_path / "s.png")
     status, shown, errors = run("similar", photo, *arguments)
     assert (status, errors) == (0, "")
-    assert len(shown.splitlines()) == 6
+    assert len(shown.splitlines()) == 7
     with Image.open(tmp_path / "s.png") as picture:
         assert picture.width > 3 * picture.height
 
@@ -83,7 +83,7 @@ def test_the_picture_is_drawn_of_stored_features_from_anywhere(
     for among, out in ((photos, "computed.png"), (tmp_path / "f.npz", "stored.png")):
         split_of = chosen if among == photos else ()
         status, shown, errors = run("similar", photo, "--among", among, *split_of, *common, "--out", tmp_path / out)
-        assert (status, errors, len(shown.splitlines())) == (0, "", 6)
+        assert (status, errors, len(shown.splitlines())) == (0, "", 7)
     computed, stored = (
         np.asarray(Image.open(tmp_path / name).convert("L")).astype(int) for name in ("computed.png", "stored.png")
     )
@@ -102,7 +102,7 @@ def test_neighbours_that_are_gone_or_in_shards_are_drawn_by_name(
             shutil.rmtree(photos)
         arguments = ("--among", tmp_path / "f.npz", *common, "--out", tmp_path / "s.png")
         status, shown, errors = run("similar", query, *arguments)
-        assert (status, errors, len(shown.splitlines())) == (0, "", 6)
+        assert (status, errors, len(shown.splitlines())) == (0, "", 7)
         assert (tmp_path / "s.png").is_file()
 
 
@@ -113,7 +113,7 @@ def test_results_are_printed_even_where_the_picture_cannot_be(
     status, shown, errors = run(
         "similar", photo, "--among", photos, "--weights", weights_file, "--layer", "fc3", "--out", out
     )
-    assert (status, len(shown.splitlines()), errors.count("\n")) == (1, 6, 1)
+    assert (status, len(shown.splitlines()), errors.count("\n")) == (1, 7, 1)
 
 
 def test_a_split_of_stored_features_is_refused(run, photo: Path, photos: Path, weights_file: Path) -> None:

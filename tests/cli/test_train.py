@@ -58,7 +58,7 @@ def test_json_has_the_result_and_nothing_else(run, photos: Path, out: Path) -> N
     assert (result["out"], result["steps"], result["split"]) == (str(out), 1, "val")
     assert result["evaluation"]["top1_error"] == result["best_error"]
     assert set(result["evaluation"]) == {"top1_error", "top5_error", "loss", "images", "views", "images_per_second"}
-    assert "errors: 12 images of the val split" in news
+    assert "errors: 12 images of the val split, so few that one is 8.3 points" in news
     assert "digits by recipe digits on 12 images of 6 classes: 1 epoch of 1 step, cpu" in news
     assert "epoch 1: val error top-1" in news
 

@@ -53,6 +53,13 @@ def test_where_no_run_was_begun_other_settings_are_taken(runs: Runs, resume: boo
     assert '"--epochs": 7' in (runs.folder / "compress.json").read_text()
 
 
+def test_a_file_that_is_made_already_is_not_made_again_by_resume(runs: Runs) -> None:
+    runs.destination.touch()
+    with pytest.raises(InputError, match=r"s\.safetensors is made already; leave --resume out to make it again"):
+        runs.begin(SETTINGS, resume=True)
+    runs.begin(SETTINGS, resume=False)
+
+
 @pytest.mark.parametrize("content", [None, "{", "[1]"])
 def test_missing_and_damaged_settings_are_one_line(begun: Runs, content: str | None) -> None:
     path = begun.folder / "compress.json"

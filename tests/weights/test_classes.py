@@ -55,6 +55,14 @@ def test_an_error_names_the_folders_of_unmatched_classes_by_id_and_first_name() 
         match_classes(wanted, classes("dog", wnids=("n3",)))
 
 
+def test_a_class_is_known_by_the_first_of_its_synonyms() -> None:
+    known = classes("goldfish, Carassius auratus", "maillot, tank suit", "maillot", "crane, bird", "crane, machine")
+    assert match_classes(classes("Goldfish", "maillot"), known).tolist() == [0, 2]
+    assert match_classes(classes("goldfish, another synonym"), known).tolist() == [0]
+    with pytest.raises(DataError, match="of the weights: crane;"):
+        match_classes(classes("crane"), known)
+
+
 def test_two_classes_that_would_become_one_are_refused() -> None:
     with pytest.raises(DataError, match="'CAT' and 'cat' are both 'cat'"):
         match_classes(classes("CAT", "cat"), classes("cat", "dog"))

@@ -62,6 +62,7 @@ def similar(
             {"weights": weights, "image": image, "layer": layer, "similar": shown, "errors": errors_json(errors)}
         )
     else:
+        print(f"{'distance':>10}  image  class")
         for near in found:
             print(f"{near.distance:10.3f}  {near.path}" + (f"  {near.label}" if near.label else ""))
     if out:

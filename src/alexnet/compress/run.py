@@ -25,6 +25,7 @@ from alexnet.weights.packed import Coded, is_coded, pack_image, unpack_image
 from alexnet.weights.probe import with_errors
 
 SHARING_PART = 0.3  # of the epochs
+CODING = "values are shared and coded, and the net that they stand for is measured"
 
 _PLACE_BITS, _FLOAT_BITS = 8, 32  # of a pruned weight before it is coded: the gap before it, and its value
 
@@ -66,6 +67,7 @@ def compress(
     check_range(weights)
     original = _publish(weights, options)
     if options.data is None:
+        observer.say(CODING)
         return _write(original, destination, [stage("original", float32_bytes(original), None)], None)
     size = weight_bytes(original, options.target_bytes)
     dataset = open_data(options.data)
@@ -108,6 +110,7 @@ def _make_small(source: str | Path, original: Weights, size: int, runs: Runs, ju
     shared = _publish(trained, options, original)
     size = round(num_left(shared) * (_PLACE_BITS + log2(SharedValues().fc)) / 8)
     stages.append(stage("shared", size, judge(shared, "shared")))
+    runs.observer.say(CODING)
     return _write(shared, runs.destination, stages, judge)
 
 

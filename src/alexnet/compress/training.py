@@ -43,11 +43,13 @@ class Runs:
         """See that what is in the folder may be gone on with, and keep what is asked for there where nothing is.
 
         Raises:
-            InputError: runs are there that are not to be resumed, or that were begun with other settings; or the folder
-                is a file.
+            InputError: runs are there that are not to be resumed, or that were begun with other settings; or there is
+                nothing to resume, the file being there; or the folder is a file.
             OSError: the folder cannot be written.
         """
         if not (self.folder / PRUNED / RUN_FILE).exists():
+            if resume and self.destination.exists():
+                raise InputError(f"{self.destination} is made already; leave --resume out to make it again")
             if self.folder.is_file():
                 raise InputError(f"{self.folder} is a file, where runs would be kept; move it elsewhere")
             self.folder.mkdir(exist_ok=True)

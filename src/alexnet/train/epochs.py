@@ -27,6 +27,8 @@ from alexnet.train.stop import Stopped, StopRequest
 CURVES = "curves.png"
 NUM_SHOWN = 3  # names of classes in a line
 
+FEW_HELD_OUT = 100  # ours: of fewer images one is a point or more
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
@@ -216,8 +218,12 @@ class Epochs:
         )
         self._say_which_are_few()
         split = plan.measured_split
-        held_out = f"{len(plan.dataset.split(split)):,} images of the {split} split" if split else "nothing is held out"
-        self.observer.say(f"errors: {held_out}" + ("" if split else ", so no error will be measured"))
+        if not split:
+            self.observer.say("errors: nothing is held out, so no error will be measured")
+            return
+        count = len(plan.dataset.split(split))
+        few = f", so few that one is {100 / count:.2g} points" if count < FEW_HELD_OUT else ""
+        self.observer.say(f"errors: {_count(count, 'image')} of the {split} split{few}")
 
     def _say_which_are_few(self) -> None:
         few = [f"{name} ({count})" for name, count in self.plan.few_images.items()]

@@ -1,5 +1,6 @@
 """Whose class is whose: the classes of a data set found among those that weights know."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,9 +15,9 @@ _NAMED_IN_FULL = 3  # unmatched classes listed in an error
 def match_classes(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo]) -> NDArray[np.int64]:
     """For each of the `wanted` classes its index among the `known`: by WordNet id, else by name.
 
-    Names compare without case, and `_` as a blank; one that two known classes share (ImageNet has two `crane`s) does
-    not match unless both lists are the same. Where one side has only numbers for names, and the counts agree, classes
-    that nothing else matches go by position.
+    Names compare without case, and `_` as a blank, first as a whole and then by the first of their synonyms; one that
+    two known classes share (ImageNet has two `crane`s) does not match unless both lists are the same. Where one side
+    has only numbers for names, and the counts agree, classes that nothing else matches go by position.
 
     Raises:
         DataError: names some of the classes that nothing matches, or two that match the same one.
@@ -63,21 +64,26 @@ def _refuse_shared(wanted: Sequence[ClassInfo], known: Sequence[ClassInfo], indi
 def _match(info: ClassInfo, known: Sequence[ClassInfo], index_of: dict[str, int]) -> int | None:
     if info.wnid in index_of:
         return index_of[info.wnid]
-    index = index_of.get(_plain(info.name))  # a folder's name may be a WordNet id
+    names = (_plain(info.name), _plain(first_name(info.name)))  # a folder's name may be a WordNet id
+    index = next((index_of[name] for name in names if name in index_of), None)
     if index is not None and info.wnid and known[index].wnid:
         return None  # two ids that differ: the same word for two things
     return index
 
 
 def _index_by_key(classes: Sequence[ClassInfo]) -> dict[str, int]:
-    """WordNet ids and plain names to indices, without the names that several classes share."""
-    index_of: dict[str, int] = {}
-    shared = set()
-    for index, info in enumerate(classes):
-        for key in filter(None, {info.wnid, _plain(info.name)}):
-            if index_of.setdefault(key, index) != index:
-                shared.add(key)
-    return {key: index for key, index in index_of.items() if key not in shared}
+    """WordNet ids and plain names to indices, and first synonyms that are no class's name, each without the keys that
+    several classes share.
+    """
+    whole = [{info.wnid or "", _plain(info.name)} - {""} for info in classes]
+    names = {key for keys in whole for key in keys}
+    first = [{_plain(first_name(info.name))} - names for info in classes]
+    return _unshared(whole) | _unshared(first)
+
+
+def _unshared(keys_of: Sequence[set[str]]) -> dict[str, int]:
+    count = Counter(key for keys in keys_of for key in keys)
+    return {key: index for index, keys in enumerate(keys_of) for key in keys if count[key] == 1}
 
 
 def _called(info: ClassInfo) -> str:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from alexnet.experiments.claims.finding import Effect, joint_verdict
+from alexnet.experiments.claims.finding import NO_INTERVAL, Effect, covered, joint_verdict
 
 
 def effect(low, high, neutral=0.0) -> Effect:
@@ -27,6 +27,11 @@ def test_the_verdict_is_the_side_on_which_the_whole_interval_lies(low, high, neu
 
 def test_one_seed_decides_nothing():
     assert replace(effect(1, 2), of_one_seed=True).verdict == "cannot tell"
+
+
+def test_where_no_effect_has_an_interval_nothing_is_covered():
+    assert covered((effect(None, None), effect(1, 2)), "seeds") == "seeds"
+    assert covered((effect(None, None),), "seeds") == NO_INTERVAL
 
 
 def test_several_effects_are_as_published_only_if_all_are():

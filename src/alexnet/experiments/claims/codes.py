@@ -15,7 +15,7 @@ from functools import partial
 
 from alexnet.experiments.claims.claim import Claim, Study
 from alexnet.experiments.claims.drawing import draw_effects
-from alexnet.experiments.claims.finding import Finding
+from alexnet.experiments.claims.finding import Finding, covered
 from alexnet.experiments.claims.looking import COVERS, image_effect, load_all
 from alexnet.experiments.claims.retrieval import Vectors, describe_both, hidden_layer, precisions
 from alexnet.experiments.claims.settings import TRAINED
@@ -40,7 +40,7 @@ def run(study: Study) -> Finding:
         verdict=effects[0].verdict,
         setting=describe_weights(study, layer=hidden_layer(classifier.weights.spec), bits=_bits(queries.vectors)),
         effects=effects,
-        covers=COVERS,
+        covers=covered(effects, COVERS),
         details=shares,
         draw=partial(draw_effects, effects),
     )

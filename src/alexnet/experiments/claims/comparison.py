@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from alexnet.experiments.claims.answers import Answers, answers_of
 from alexnet.experiments.claims.claim import Study
 from alexnet.experiments.claims.drawing import draw_effects
-from alexnet.experiments.claims.finding import Effect, Finding, in_points, joint_verdict
+from alexnet.experiments.claims.finding import Effect, Finding, covered, in_points, joint_verdict
 from alexnet.experiments.claims.intervals import over_images, over_seeds
 from alexnet.experiments.claims.training import Run, facts_of, trained
 from alexnet.experiments.claims.wording import describe_effects, describe_training
@@ -79,7 +79,7 @@ def compare(comparison: Comparison, study: Study) -> Finding:
         verdict=joint_verdict(headline),
         setting=describe_training(study, _facts(folders), net=setting.net, changed=names[1:]),
         effects=effects,
-        covers=f"{setting.seeds} seeds, paired" if setting.seeds > 1 else OF_IMAGES,
+        covers=covered(effects, f"{setting.seeds} seeds, paired" if setting.seeds > 1 else OF_IMAGES),
         details={"errors": dict(zip(names, map(errors_of, (baseline, *changed)), strict=True))},
         draw=partial(draw_effects, effects),
     )

@@ -18,7 +18,7 @@ from alexnet.errors import InputError
 from alexnet.experiments.claims.answers import Wrong
 from alexnet.experiments.claims.claim import Claim, Study
 from alexnet.experiments.claims.drawing import draw_effects
-from alexnet.experiments.claims.finding import Finding
+from alexnet.experiments.claims.finding import Finding, covered
 from alexnet.experiments.claims.looking import COVERS, fewer_errors, held_out_answers, load_all
 from alexnet.experiments.claims.settings import TRAINED
 from alexnet.experiments.claims.wording import describe_effects, describe_weights
@@ -47,7 +47,7 @@ def run(study: Study) -> Finding:
         verdict=effects[0].verdict,
         setting=describe_weights(study),
         effects=effects,
-        covers=COVERS,
+        covers=covered(effects, COVERS),
         details={
             "alone": [float(each.top1.mean()) for each in alone],
             "together": float(together.top1.mean()),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from alexnet.data.splits import Split
 from alexnet.experiments.claims.claim import Claim, Study
-from alexnet.experiments.claims.finding import Finding
+from alexnet.experiments.claims.finding import Finding, covered
 from alexnet.experiments.claims.looking import COVERS, image_effect, load_all
 from alexnet.experiments.claims.retrieval import (
     NEIGHBOURS,
@@ -43,7 +43,7 @@ def run(study: Study) -> Finding:
         verdict=effect.verdict,
         setting=describe_weights(study, layer=layer, queries=len(queries.labels), gallery=len(gallery.labels)),
         effects=(effect,),
-        covers=COVERS,
+        covers=covered((effect,), COVERS),
         details={"by_features": float(by_features.mean()), "by_pixels": float(by_pixels.mean())},
         shows_data=True,
         draw=partial(_draw, study.dataset.split(study.held_out), study.dataset.split("train"), queries, gallery),

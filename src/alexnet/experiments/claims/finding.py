@@ -5,7 +5,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from alexnet.experiments.claims.intervals import Interval
+from alexnet.experiments.claims.intervals import LEAST_IMAGES, Interval
+
+NO_INTERVAL = (
+    f"none: fewer than {LEAST_IMAGES} images, or no difference between them or between seeds, so that nothing is known "
+    "of the spread, nor of what would have been seen"
+)
 
 Verdict = Literal["as published", "opposite", "cannot tell"]
 
@@ -74,6 +79,11 @@ class Finding:
     details: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[Path], None] | None = None
     shows_data: bool = False
+
+
+def covered(effects: tuple[Effect, ...], words: str) -> str:
+    """What the intervals cover, or why there are none."""
+    return words if any(effect.low is not None for effect in effects) else NO_INTERVAL
 
 
 def joint_verdict(effects: tuple[Effect, ...]) -> Verdict:

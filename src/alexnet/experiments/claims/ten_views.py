@@ -11,7 +11,7 @@ from functools import partial
 
 from alexnet.experiments.claims.claim import Claim, Study
 from alexnet.experiments.claims.drawing import draw_effects
-from alexnet.experiments.claims.finding import Finding
+from alexnet.experiments.claims.finding import Finding, covered
 from alexnet.experiments.claims.looking import COVERS, fewer_errors, held_out_answers, load_all
 from alexnet.experiments.claims.settings import TRAINED
 from alexnet.experiments.claims.wording import describe_effects, describe_weights
@@ -29,7 +29,7 @@ def run(study: Study) -> Finding:
         verdict=effects[0].verdict,
         setting=describe_weights(study) | {"views": "center and ten"},
         effects=effects,
-        covers=COVERS,
+        covers=covered(effects, COVERS),
         details={"center": float(one.top1.mean()), "ten": float(ten.top1.mean())},
         draw=partial(draw_effects, effects),
     )

@@ -27,7 +27,7 @@ from alexnet.experiments.claims.answers import Answers, answers_of
 from alexnet.experiments.claims.claim import Claim, Study
 from alexnet.experiments.claims.comparison import OF_IMAGES, Measure, errors_of, measure_effect
 from alexnet.experiments.claims.drawing import draw_effects
-from alexnet.experiments.claims.finding import Finding
+from alexnet.experiments.claims.finding import Finding, covered
 from alexnet.experiments.claims.settings import WHOLE_NETS, Fits
 from alexnet.experiments.claims.training import LAST, Run, facts_of, trained
 from alexnet.experiments.claims.wording import describe_effects, describe_training
@@ -67,7 +67,9 @@ def run(study: Study) -> Finding:
         verdict=effects[0].verdict,
         setting=described,
         effects=effects,
-        covers=f"{len(pairs)} seeds, paired; one parent" if len(pairs) > 1 else f"{OF_IMAGES}; one parent",
+        covers=covered(
+            effects, f"{len(pairs)} seeds, paired; one parent" if len(pairs) > 1 else f"{OF_IMAGES}; one parent"
+        ),
         details={
             "classes_held_back": [study.dataset.classes[index].name for index in held_back],
             "errors": errors,
