@@ -129,39 +129,53 @@ def error_curve(records: Sequence[Mapping[str, Any]], num_classes: int) -> Curve
     return [0.0, *(epoch - 0.5 for epoch in by_epoch)], [1 - 1 / num_classes, *by_epoch.values()]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Attempt:
+    """A rate tried. epochs: to the target, infinite where it is not reached."""
+
+    run: Run
+    curve: Curve
+    epochs: float
+
+
 def _time(net: str, race: Race, study: Study) -> Timed:
     setting = study.setting
     run = Run(net=net, recipe=setting.recipe, epochs=setting.epochs, seed=0, until_error=race.target)
-    tried: dict[float, tuple[Run, Curve]] = {}
-    by_lr: dict[float, float] = {}
-    limit = setting.epochs
+    tried: dict[float, _Attempt] = {}
     while (lr := _next_rate(race, tried)) is not None:
-        attempt = replace(run, lr=lr, epochs=limit)
-        tried[lr] = attempt, _curve(attempt, study)
-        by_lr[lr] = epochs_to(tried[lr][1], race.target)
-        if by_lr[lr] < inf:
-            # The error of an epoch stands at its middle: half an epoch more, and a better rate has arrived.
-            limit = min(limit, ceil(by_lr[lr] + 0.5))
-    best, curve = tried[_best_rate(race, tried)]
-    others = [replace(run, lr=best.lr, seed=seed) for seed in range(1, setting.seeds)]
-    curves = (curve, *(_curve(other, study) for other in others))
-    times = tuple(epochs_to(curve, race.target) for curve in curves)
-    return Timed(runs=(best, *others), epochs=times, by_lr=by_lr, curves=curves)
+        # The error of an epoch stands at its middle: half an epoch more than the best took, and a better rate is there.
+        limits = (ceil(attempt.epochs + 0.5) for attempt in tried.values() if attempt.epochs < inf)
+        tried[lr] = _try(replace(run, lr=lr, epochs=min([setting.epochs, *limits])), race, study)
+    best = tried[_best_rate(tried)]
+    others = [_try(replace(run, lr=best.run.lr, seed=seed), race, study) for seed in range(1, setting.seeds)]
+    runs, curves, epochs = zip(*((each.run, each.curve, each.epochs) for each in (best, *others)), strict=True)
+    by_lr = {lr: attempt.epochs for lr, attempt in tried.items()}
+    return Timed(runs=runs, epochs=epochs, by_lr=by_lr, curves=curves)
 
 
-def _next_rate(race: Race, tried: Mapping[float, tuple[Run, Curve]]) -> float | None:
+def _try(run: Run, race: Race, study: Study) -> _Attempt:
+    curve = _curve(run, study)
+    return _Attempt(run=run, curve=curve, epochs=epochs_to(curve, race.target))
+
+
+def _next_rate(race: Race, tried: Mapping[float, _Attempt]) -> float | None:
     """The rate to try next: those of the race, then beyond the best one while it is the last on its side."""
     waiting = [lr for lr in race.lrs if lr not in tried]
     if waiting or len(tried) >= MOST_RATES:
         return waiting[0] if waiting else None
-    best = _best_rate(race, tried)
-    beyond = {"lowest": best / 2, "highest": best * 2}
-    return beyond.get(_end_of(best, tried) or "")
+    best = _best_rate(tried)
+    match _end_of(best, tried):
+        case "lowest":
+            return best / 2
+        case "highest":
+            return best * 2
+        case _:
+            return None
 
 
-def _best_rate(race: Race, tried: Mapping[float, tuple[Run, Curve]]) -> float:
+def _best_rate(tried: Mapping[float, _Attempt]) -> float:
     """Of those that reach the target the soonest one; if none does, the one that comes nearest."""
-    return min(tried, key=lambda lr: (epochs_to(tried[lr][1], race.target), min(tried[lr][1][1])))
+    return min(tried, key=lambda lr: (tried[lr].epochs, min(tried[lr].curve[1])))
 
 
 def _end_of(lr: float, tried: Iterable[float]) -> str | None:
