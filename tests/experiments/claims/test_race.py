@@ -9,7 +9,7 @@ from alexnet.experiments.claims.race import MOST_RATES, Race, epochs_to, error_c
 from alexnet.experiments.claims.training import Run
 from alexnet.train.log import read_metrics
 
-RACE = Race(slower="tanh", target=0.25, lrs=(0.001, 0.01, 0.1), published=6.0)
+RACE = Race(slower="tanh", target=0.25, lr=0.01, published=6.0)
 
 
 def test_a_curve_is_crossed_where_the_line_between_two_epochs_is():
@@ -62,19 +62,18 @@ def fake_runs(monkeypatch):
 
 def test_each_net_runs_at_its_best_rate_and_the_ratio_has_an_interval(fake_runs, stand_in, open_on_digits, tmp_path):
     epochs, asked = fake_runs
-    epochs |= {("digits", 0.001, 0): 9.0, ("digits", 0.01, 0): 4.0, ("digits", 0.01, 1): 4.0}
-    epochs |= {("digits+tanh", 0.001, 0): 20.0, ("digits+tanh", 0.001, 1): 24.0}
+    epochs |= {("digits", 0.005, 0): 9.0, ("digits", 0.01, 0): 4.0, ("digits", 0.01, 1): 4.0}
+    epochs |= {("digits+tanh", 0.005, 0): 20.0, ("digits+tanh", 0.005, 1): 24.0, ("digits+tanh", 0.01, 0): 25.0}
     found = race(RACE, open_on_digits(stand_in))
     [effect] = found.effects
     assert effect.value == pytest.approx((5 * 6) ** 0.5)
     assert effect.low < effect.value < effect.high
     fast, slow = found.details["nets"]
     assert (fast["lr"], fast["epochs"]) == (0.01, pytest.approx([4, 4]))
-    assert (slow["lr"], slow["epochs"]) == (0.001, pytest.approx([20, 24]))
-    assert slow["epochs_by_lr"]["0.01"] is None  # diverged
-    assert not any((run.net, run.lr, run.seed) == ("digits", 0.001, 1) for run in asked)
+    assert (slow["lr"], slow["epochs"]) == (0.005, pytest.approx([20, 24]))
+    assert slow["epochs_by_lr"] == {"0.01": pytest.approx(25), "0.02": None, "0.005": pytest.approx(20), "0.0025": None}
+    assert not any((run.net, run.lr, run.seed) == ("digits", 0.005, 1) for run in asked)
     assert len(found.setting["facts"]) == 4
-    assert slow["epochs_by_lr"]["0.0005"] is None  # the best was the lowest; it diverged too
     assert (fast["lr_at_end"], slow["lr_at_end"]) == (None, None)
     found.draw(tmp_path / "race.png")
     assert (tmp_path / "race.png").stat().st_size > 1000
@@ -83,34 +82,45 @@ def test_each_net_runs_at_its_best_rate_and_the_ratio_has_an_interval(fake_runs,
 def test_a_rate_is_given_no_longer_than_the_best_before_it_took(fake_runs, stand_in, open_on_digits):
     """Only the tries of seed 0: what the best rate takes with other seeds is not known before."""
     epochs, asked = fake_runs
-    epochs |= {("digits", 0.001, 0): 0.4, ("digits", 0.01, 0): 1.0, ("digits", 0.001, 1): 0.4}
+    epochs |= {("digits", 0.01, 0): 0.4, ("digits", 0.02, 0): 1.0, ("digits", 0.01, 1): 0.4}
     race(RACE, open_on_digits(stand_in))
     of_fast = {(run.lr, run.seed): run.epochs for run in asked if run.net == "digits"}
-    assert of_fast == {(0.001, 0): 2, (0.01, 0): 1, (0.1, 0): 1, (0.0005, 0): 1, (0.001, 1): 2}
+    assert of_fast == {(0.01, 0): 2, (0.02, 0): 1, (0.005, 0): 1, (0.01, 1): 2}
 
 
-def test_rates_go_on_while_the_last_one_is_the_best(fake_runs, stand_in, open_on_digits):
+def test_rates_go_on_until_the_best_is_between_worse_ones(fake_runs, stand_in, open_on_digits):
     epochs, _ = fake_runs
     epochs |= {("digits", 0.01, seed): 4.0 for seed in (0, 1)}
-    epochs |= {("digits+tanh", lr, 0): time for lr, time in ((0.01, 24.0), (0.1, 22.0), (0.2, 21.0), (0.4, 23.0))}
-    epochs |= {("digits+tanh", 0.2, 1): 21.0}
+    epochs |= {("digits+tanh", lr, 0): time for lr, time in ((0.01, 24.0), (0.02, 22.0), (0.04, 21.0), (0.08, 23.0))}
+    epochs |= {("digits+tanh", 0.04, 1): 21.0}
     found = race(RACE, open_on_digits(stand_in))
-    _, slow = found.details["nets"]
-    assert list(slow["epochs_by_lr"]) == ["0.001", "0.01", "0.1", "0.2", "0.4"]
-    assert (slow["lr"], slow["lr_at_end"]) == (0.2, None)
+    fast, slow = found.details["nets"]
+    assert list(fast["epochs_by_lr"]) == ["0.01", "0.02", "0.005"]
+    assert list(slow["epochs_by_lr"]) == ["0.01", "0.02", "0.04", "0.08"]
+    assert (slow["lr"], slow["lr_at_end"]) == (0.04, None)
 
 
-def test_a_slower_net_that_is_never_at_its_best_decides_nothing(fake_runs, stand_in, open_on_digits):
+@pytest.mark.parametrize(("factor", "end"), [(2, "highest"), (0.5, "lowest")])
+def test_a_slower_net_that_is_never_at_its_best_decides_nothing(fake_runs, stand_in, open_on_digits, factor, end):
     epochs, _ = fake_runs
     epochs |= {("digits", 0.01, 0): 4.0, ("digits", 0.01, 1): 4.1}
-    rates = [0.001, 0.01, *(0.1 * 2**doubled for doubled in range(MOST_RATES))]
+    rates = [0.01 * factor**place for place in range(MOST_RATES)]
     epochs |= {("digits+tanh", lr, seed): 29.0 - place for place, lr in enumerate(rates) for seed in (0, 1)}
     found = race(RACE, open_on_digits(stand_in))
     _, slow = found.details["nets"]
-    assert (len(slow["epochs_by_lr"]), slow["lr_at_end"]) == (MOST_RATES, "highest")
-    assert "the best rate of digits+tanh, 12.8, is the highest tried" in found.ours
+    assert (len(slow["epochs_by_lr"]), slow["lr_at_end"]) == (MOST_RATES, end)
+    assert f"the best rate of digits+tanh, {slow['lr']:g}, is the {end} tried" in found.ours
     assert found.effects[0].low > 1
     assert found.verdict == "cannot tell"
+
+
+def test_where_every_rate_diverges_lower_ones_are_tried(fake_runs, stand_in, open_on_digits):
+    epochs, asked = fake_runs
+    epochs |= {("digits", 0.01, seed): 4.0 for seed in (0, 1)}
+    found = race(RACE, open_on_digits(stand_in))
+    assert found.effects == ()
+    assert found.details["nets"][1]["lr_at_end"] == "lowest"
+    assert min(run.lr for run in asked) < 1e-4
 
 
 def test_a_run_that_fails_otherwise_is_no_rate_too_high(monkeypatch, stand_in, open_on_digits):
@@ -147,12 +157,6 @@ def test_where_the_faster_net_does_not_arrive_there_is_no_number(fake_runs, stan
     assert "not reached in 2 epochs by digits, and in 8.0 at most by digits+tanh" in found.ours
 
 
-def test_a_net_that_diverges_at_once_gives_no_bound(fake_runs, stand_in, open_on_digits):
-    epochs, _ = fake_runs
-    epochs |= {("digits", 0.01, seed): 4.0 for seed in (0, 1)}
-    assert race(RACE, open_on_digits(stand_in)).effects == ()
-
-
 def test_one_seed_gives_a_ratio_without_an_interval(fake_runs, stand_in, open_on_digits):
     epochs, _ = fake_runs
     epochs |= {("digits", 0.01, 0): 4.0, ("digits+tanh", 0.01, 0): 12.0}
@@ -163,19 +167,19 @@ def test_one_seed_gives_a_ratio_without_an_interval(fake_runs, stand_in, open_on
 
 
 def test_a_target_above_chance_is_refused(stand_in, open_on_digits):
-    high = Race(slower="tanh", target=0.95, lrs=(0.01,), published=6.0)
+    high = Race(slower="tanh", target=0.95, lr=0.01, published=6.0)
     with pytest.raises(InputError, match="chance alone errs less than 95%"):
         race(high, open_on_digits(stand_in))
 
 
 def test_real_runs_are_timed(stand_in, open_on_digits):
-    found = race(Race(slower="tanh", target=0.01, lrs=(0.005,), published=6.0), open_on_digits(stand_in, seeds=1))
+    found = race(Race(slower="tanh", target=0.01, lr=0.005, published=6.0), open_on_digits(stand_in, seeds=1))
     assert "not reached in 2 epochs by digits and digits+tanh" in found.ours
     assert found.setting["changed"] == ["digits+tanh"]
 
 
 def test_real_runs_end_at_the_target(stand_in, open_on_digits):
     study = open_on_digits(stand_in, seeds=1, limit_train_batches=None)
-    race(Race(slower="tanh", target=0.89, lrs=(0.005,), published=6.0), study)
+    race(Race(slower="tanh", target=0.89, lr=0.005, published=6.0), study)
     [folder] = (study.asked.runs / study.dataset.name).glob("digits_*lr-0.005_*")
     assert {record["epoch"] for record in read_metrics(folder)} == {1}

@@ -29,14 +29,13 @@ MOST_RATES = 10  # of one net; ours: a net that is still not at its best is not 
 @dataclass(frozen=True, kw_only=True)
 class Race:
     """slower: an ablation of the setting's net, which is said to take `published` times as long to `target`, a training
-    error from 0 to 1. lrs: the rates that each net tries, the likely ones first: none is given longer than the best
-    before it took. Where the best is the highest or the lowest, rates twice as high or half as low are tried too, until
-    one is worse. The best one of seed 0 is taken for all seeds.
+    error from 0 to 1. lr: the rate that each net tries first, by seed 0; then the double and the half of the best one
+    so far, until both are worse. None is given longer than the best before it took. The best is taken for all seeds.
     """
 
     slower: str
     target: float
-    lrs: tuple[float, ...]
+    lr: float
     published: float
 
 
@@ -159,23 +158,17 @@ def _try(run: Run, race: Race, study: Study) -> _Attempt:
 
 
 def _next_rate(race: Race, tried: Mapping[float, _Attempt]) -> float | None:
-    """The rate to try next: those of the race, then beyond the best one while it is the last on its side."""
-    waiting = [lr for lr in race.lrs if lr not in tried]
-    if waiting or len(tried) >= MOST_RATES:
-        return waiting[0] if waiting else None
+    """The rate to try next; none where the double and the half of the best one are worse."""
+    if not tried:
+        return race.lr
     best = _best_rate(tried)
-    match _end_of(best, tried):
-        case "lowest":
-            return best / 2
-        case "highest":
-            return best * 2
-        case _:
-            return None
+    beside = [lr for lr in (best * 2, best / 2) if lr not in tried]
+    return beside[0] if beside and len(tried) < MOST_RATES else None
 
 
 def _best_rate(tried: Mapping[float, _Attempt]) -> float:
-    """Of those that reach the target the soonest one; if none does, the one that comes nearest."""
-    return min(tried, key=lambda lr: (tried[lr].epochs, min(tried[lr].curve[1])))
+    """Of those that reach the target the soonest; if none does, the one that comes nearest, of equals the lowest."""
+    return min(tried, key=lambda lr: (tried[lr].epochs, min(tried[lr].curve[1]), lr))
 
 
 def _end_of(lr: float, tried: Iterable[float]) -> str | None:
