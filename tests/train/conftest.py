@@ -2,18 +2,24 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.train.runs import Begin
 
 from alexnet.arch.rows import Conv, Dropout, Fc, Relu, Softmax
 from alexnet.arch.spec import Spec
 from alexnet.data.datasets import open_data
 from alexnet.data.splits import DataSet
+from alexnet.evaluate import Evaluation
 from alexnet.nn import Net, build
+from alexnet.train import epochs, loop, saver
+from alexnet.train.options import RunOptions
 from alexnet.train.pruning import Pruner
+from alexnet.train.run import RunResult, train
 from alexnet.train.sgd import Sgd2012
 from alexnet.train.sharing import ValueSharer
 
@@ -69,6 +75,50 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = np.clip(rng.normal(colour, 40, (18, 18, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(root / name / f"{number:02d}.png")
     return root
+
+
+@pytest.fixture
+def begin(tmp_path: Path, photos: Path, watching) -> Begin:
+    """Train the digits net for two epochs of five steps of 16 photos into `tmp_path / name`; `more` are run options."""
+
+    def begin(
+        name: str = "run", observer: Any = None, resume: bool = False, workers: int = 1, **more: Any
+    ) -> RunResult:
+        settings = {"data": str(photos), "net": "digits", "epochs": 2, "batch_size": 16, "precision": "fp32", **more}
+        options = RunOptions(**{"limit_train_batches": 5, **settings})
+        folder = tmp_path / name
+        return train(options, observer or watching(), out=folder, resume=resume, device="cpu", workers=workers)
+
+    return begin
+
+
+@pytest.fixture
+def checkpoint_every_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "STEPS_PER_RECORD", 2)
+    monkeypatch.setattr(saver, "SECONDS_PER_CHECKPOINT", -1.0)
+
+
+@pytest.fixture
+def scripted_errors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """The validation errors, and if need be the losses, that a run will measure, epoch after epoch."""
+
+    def script(errors: list[float], with_losses: list[float] | None = None) -> None:
+        remaining, losses = iter(errors), iter(with_losses or [1.0] * len(errors))
+
+        def evaluate(classifiers: Any, split: Any, classes: Any, *, progress: Any, **_: Any) -> Evaluation:
+            progress(len(split))
+            return Evaluation(
+                top1_error=next(remaining),
+                top5_error=None,
+                loss=next(losses),
+                images=len(split),
+                views="center",
+                images_per_second=1.0,
+            )
+
+        monkeypatch.setattr(epochs, "evaluate", evaluate)
+
+    return script
 
 
 @pytest.fixture(scope="session")

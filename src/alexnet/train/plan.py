@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from alexnet import __version__
 from alexnet.arch.serial import spec_to_json
@@ -17,7 +16,7 @@ from alexnet.data.loader import LoaderOptions, TrainLoader
 from alexnet.data.splits import DataSet
 from alexnet.defaults import DEFAULT_WEIGHTS, NET_OF_DATA
 from alexnet.errors import DataError, InputError
-from alexnet.nn import InputLayer, Net, build
+from alexnet.nn import InputLayer, build
 from alexnet.recipes import Plateau, Recipe
 from alexnet.recipes.named import LARS
 from alexnet.train.beginning import Beginning, begin_with
@@ -29,10 +28,10 @@ from alexnet.train.loop import Trainer
 from alexnet.train.observer import Observer
 from alexnet.train.on_device import Batches, DeviceLoader
 from alexnet.train.options import RunOptions
+from alexnet.train.parent import known_classes, take_over
 from alexnet.train.ranks import DamagedAnywhere, Ranks
 from alexnet.train.schedule import crops_by_epoch
-from alexnet.weights import Weights, find_weights
-from alexnet.weights.classes import find_classes
+from alexnet.weights import find_weights
 
 FEW_IMAGES = 5  # of a class. Ours: with fewer, what is held out of them says nothing either
 
@@ -130,7 +129,7 @@ def make_plan(
     seed = options.seed or 0
     options = options if beginning else _with_parent(options)
     parent = find_weights(options.weights) if options.weights and not beginning else None
-    taken_over = _known_classes(dataset, parent) if parent else None
+    taken_over = known_classes(dataset, parent) if parent else None
     spec, recipe, scale = (
         Choice(beginning.spec, beginning.recipe)
         if beginning
@@ -153,7 +152,7 @@ def make_plan(
     # Made on the CPU from the seed alone, and before the data is touched: a net that cannot be built says so at once.
     net = build(spec, seed=seed % 2**64)
     if parent:
-        observer.say(f"begun from {options.weights}, {_take_over(net, parent, taken_over)}")
+        observer.say(f"begun from {options.weights}, {take_over(net, parent, taken_over)}")
     ranks.check_same(
         {
             "net": _named(spec.name, spec_to_json(spec)),
@@ -241,31 +240,6 @@ def _check_splits(dataset: DataSet, recipe: Recipe) -> None:
             f"recipe {recipe.name} lowers its rate by the validation error, but {dataset.name} has no val images, "
             f"it has {has}; choose another --recipe"
         )
-
-
-def _known_classes(dataset: DataSet, parent: Weights) -> NDArray[np.int64] | None:
-    """For each class of the data the `parent`'s; None where its classifier is of no use, because it lacks some or has
-    them in another order in several rows.
-    """
-    known = find_classes(dataset.classes, parent.classes)
-    if known is not None and parent.spec.has_classes_in_parts and known.tolist() != list(range(len(parent.classes))):
-        return None
-    return known
-
-
-def _take_over(net: Net, parent: Weights, known: NDArray[np.int64] | None) -> str:
-    """Put `parent`'s rows into the net, of the last what is `known`; where that is None they stay new. In words."""
-    tensors, last = dict(parent.tensors), [row.name for row in net.spec.classifier_rows]
-    begin = "begins" if len(last) == 1 else "begin"
-    how = "anew: the classes of the data are not the parent's"
-    if known is not None:
-        how = "as the parent's, for the classes of the data"
-    for key in [key for key in tensors if key.partition(".")[0] in last]:
-        tensor = tensors.pop(key)
-        if known is not None:
-            tensors[key] = tensor if parent.spec.has_classes_in_parts else tensor[known]
-    net.load_state_dict(net.state_dict() | {key: torch.from_numpy(tensor) for key, tensor in tensors.items()})
-    return f"a {parent.spec.name} of {len(parent.classes)} classes; {' and '.join(last)} {begin} {how}"
 
 
 def _loader(
