@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,17 @@ def test_ctrl_c_says_how_to_go_on_and_only_that_goes_on(
         assert words in refused.error
     assert run(*command, "--resume").status == 0
     assert out.exists()
+
+
+def test_a_rate_too_high_is_said_and_a_lower_one_does(run, weights_file: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "small.safetensors"
+    command = ("compress", weights_file, out, "--data", photos, *SHORT, "--lr")
+    status, _, news = run(*command, 1e30)
+    assert status == 1
+    assert news.splitlines()[-1].endswith("begin another run with a lower --lr")
+    assert "begun for small.safetensors; go on with --resume, or delete it" in run(*command, 1e-4).error
+    shutil.rmtree(tmp_path / "small.safetensors.runs")
+    assert run(*command, 1e-4).status == 0
 
 
 def interrupted(*arguments: Any, **settings: Any) -> None:

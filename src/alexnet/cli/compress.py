@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alexnet.cli.options import WORKERS, Workers
+from alexnet.cli.options import WORKERS, Lr, Workers
 from alexnet.cli.output import AsJson, print_json
 from alexnet.cli.progress import Watcher
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 EXAMPLE = "runs/my-run small.safetensors --data photos"
 
 # What training alone makes use of.
-_TRAINING = ("mib", "epochs", "batch_size", "precision", "device", "workers", "seed", "resume", "limit_train_batches")
+_TRAINING = (
+    *("mib", "epochs", "batch_size", "lr", "precision", "device", "workers", "seed", "resume", "limit_train_batches"),
+)
 
 
 def compress(
@@ -30,6 +32,7 @@ def compress(
     mib: Annotated[float, typer.Option(min=0.01, help="The size to reach, in MiB.")] = 8.0,
     epochs: Annotated[int, typer.Option(min=2, help="Passes over the data.")] = 10,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images an update; default: the recipe's.")] = None,
+    lr: Lr = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], typer.Option(help="Of products; auto: bf16 where it is fast.")
     ] = "auto",
@@ -60,6 +63,7 @@ def compress(
         mib=mib,
         epochs=epochs,
         batch_size=batch_size,
+        lr=lr,
         precision=precision,
         device=device,
         workers=workers,

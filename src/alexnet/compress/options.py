@@ -8,15 +8,16 @@ from alexnet.weights import Weights
 from alexnet.weights.digest import weights_digest
 
 _MOST_MIB = 2**20  # ours: far more than any net has
-_DECIDING = ("mib", "epochs", "batch_size", "seed", "precision", "limit_train_batches")
+_DECIDING = ("mib", "epochs", "batch_size", "lr", "seed", "precision", "limit_train_batches")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompressOptions:
     """How small, and with how much work. `data`: to train and measure on; without it values are shared, no more.
 
-    mib: the size to reach, in MiB. licence: put into the file; None keeps the original's. reduce_to: what pictures are
-    reduced to before they are shown to the small net (`Preprocessing`); None keeps the original's.
+    mib: the size to reach, in MiB. lr: the first rate of both runs; None is the recipe's. licence: put into the file;
+    None keeps the original's. reduce_to: what pictures are reduced to before they are shown to the small net
+    (`Preprocessing`); None keeps the original's.
 
     Raises:
         InputError: a size that is none.
@@ -26,6 +27,7 @@ class CompressOptions:
     mib: float = 8.0
     epochs: int = 10
     batch_size: int | None = None
+    lr: float | None = None
     seed: int = 0
     precision: str = "auto"
     device: str = "auto"

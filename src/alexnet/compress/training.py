@@ -74,6 +74,7 @@ class Runs:
             weights=str(source),
             epochs=epochs,
             batch_size=options.batch_size,
+            lr=options.lr,
             seed=seed,
             precision=options.precision,
             limit_train_batches=options.limit_train_batches,
