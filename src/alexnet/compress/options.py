@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alexnet.errors import InputError
+from alexnet.recipes.variations import PRUNING_RATE, SHARING_RATE
 from alexnet.weights import Weights
 from alexnet.weights.digest import weights_digest
 
@@ -15,9 +16,9 @@ _DECIDING = ("mib", "epochs", "batch_size", "lr", "seed", "precision", "limit_tr
 class CompressOptions:
     """How small, and with how much work. `data`: to train and measure on; without it values are shared, no more.
 
-    mib: the size to reach, in MiB. lr: the first rate of both runs; None is the recipe's. licence: put into the file;
-    None keeps the original's. reduce_to: what pictures are reduced to before they are shown to the small net
-    (`Preprocessing`); None keeps the original's.
+    mib: the size to reach, in MiB. lr: the first rate of the run that prunes, by which that of the other scales; None
+    leaves both to the recipe. licence: put into the file; None keeps the original's. reduce_to: what pictures are
+    reduced to before they are shown to the small net (`Preprocessing`); None keeps the original's.
 
     Raises:
         InputError: a size that is none.
@@ -44,6 +45,11 @@ class CompressOptions:
     def target_bytes(self) -> int:
         """Of the file."""
         return round(self.mib * 2**20)
+
+    @property
+    def sharing_lr(self) -> float | None:
+        """The first rate of the second run, which is to the first run's as recipes have it."""
+        return None if self.lr is None else self.lr * SHARING_RATE / PRUNING_RATE
 
     def settings(self, weights: Weights) -> dict[str, Any]:
         """All that decides what training makes of `weights`, as plain JSON by the names that people know."""

@@ -101,12 +101,14 @@ def _make_small(source: str | Path, original: Weights, size: int, runs: Runs, ju
     options = runs.options
     stages = [stage("original", float32_bytes(original), judge(original, "original"))]
     sharing = max(1, round(SHARING_PART * options.epochs))
-    trained = runs.train(PRUNED, source, max(1, options.epochs - sharing), options.seed, prune_to=size)
+    pruning = max(1, options.epochs - sharing)
+    trained = runs.train(PRUNED, source, epochs=pruning, lr=options.lr, seed=options.seed, prune_to=size)
     pruned = _publish(trained, options, original)
     size = num_left(pruned) * (_PLACE_BITS + _FLOAT_BITS) // 8
     stages.append(stage("pruned", size, judge(pruned, "pruned")))
     # Another seed: the run would else begin with the very images that the first began with.
-    trained = runs.train(SHARED, runs.folder / PRUNED / LAST, sharing, options.seed + 1, share_values=True)
+    source, seed = runs.folder / PRUNED / LAST, options.seed + 1
+    trained = runs.train(SHARED, source, epochs=sharing, lr=options.sharing_lr, seed=seed, share_values=True)
     shared = _publish(trained, options, original)
     size = round(num_left(shared) * (_PLACE_BITS + log2(SharedValues().fc)) / 8)
     stages.append(stage("shared", size, judge(shared, "shared")))

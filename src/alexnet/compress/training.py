@@ -62,7 +62,9 @@ class Runs:
                 f"{self.folder} has what was begun for {self.destination.name}; go on with --resume, or delete it"
             )
 
-    def train(self, name: str, source: str | Path, epochs: int, seed: int, **constraint: Any) -> Weights:
+    def train(
+        self, name: str, source: str | Path, *, epochs: int, lr: float | None, seed: int, **constraint: Any
+    ) -> Weights:
         """What the run of that name makes of the weights at `source` under a constraint of `RunOptions`.
 
         One that was begun goes on as it was begun, and gives its weights at once where it had ended.
@@ -74,7 +76,7 @@ class Runs:
             weights=str(source),
             epochs=epochs,
             batch_size=options.batch_size,
-            lr=options.lr,
+            lr=lr,
             seed=seed,
             precision=options.precision,
             limit_train_batches=options.limit_train_batches,

@@ -11,6 +11,8 @@ from alexnet.recipes.recipe import Linear, Pruning, Rates, Recipe, SharedValues,
 
 Variation = Callable[[Recipe], Recipe]
 
+PRUNING_RATE, SHARING_RATE = 0.3, 0.05  # of a recipe's first rate; ours
+
 
 def no_color(recipe: Recipe) -> Recipe:
     """No colour noise (sec. 4.1: it is worth over a point of top-1)."""
@@ -76,19 +78,19 @@ VARIATIONS: dict[str, Variation] = {
 
 
 def pruning(recipe: Recipe, size: int) -> Recipe:
-    """A trained net pruned to `size` bytes while it trains on, from three tenths of its recipe's first rate down."""
-    return _constrained(recipe, Pruning(bytes=size), 0.3)
+    """A trained net pruned to `size` bytes while it trains on, from `PRUNING_RATE` of its recipe's first rate down."""
+    return _constrained(recipe, Pruning(bytes=size), PRUNING_RATE)
 
 
 def sharing_values(recipe: Recipe) -> Recipe:
-    """A trained net, pruned or not, made to share values, from a twentieth of its recipe's first rate down."""
-    return _constrained(recipe, SharedValues(), 0.05)
+    """A trained net, pruned or not, made to share values, from `SHARING_RATE` of its recipe's first rate down."""
+    return _constrained(recipe, SharedValues(), SHARING_RATE)
 
 
 def _constrained(recipe: Recipe, constraint: Pruning | SharedValues, factor: float) -> Recipe:
     """No unit is dropped: what pruning leaves has less to overfit with (Han, Pool, Tran and Dally 2015, sec. 3.2).
 
-    Differs: they lower the rate of dropout and keep some; the learning rates are ours.
+    Differs: they lower the rate of dropout and keep some.
     """
     weights, biases = (Linear(factor * rate.base) for rate in (recipe.rates.weights, recipe.rates.biases))
     return replace(
