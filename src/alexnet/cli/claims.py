@@ -7,13 +7,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from alexnet.cli.options import WORKERS, Workers
-from alexnet.cli.output import AsJson, print_json, print_table
+from alexnet.cli.output import AsJson, print_facts, print_json
 
 EXAMPLE = "lrn --data tiny-imagenet --seeds 3"
-
-_COLUMNS = {"claim": "left", "published": "left", "author's log": "left", "ours": "left", "verdict": "left"}
-_STATEMENTS = {"claim": "left", "source": "left", "statement": "left"}
-_KEYS = ("published", "author_log", "ours", "setting_line", "verdict", "rule")
 
 
 def claims(
@@ -74,8 +70,7 @@ def claims(
     if json:
         print_json(result)
     else:
-        _print_result(result)
-        print(f"{'kept in':14}{out}")
+        _print_result(result, out)
 
 
 def _list(out: Path, json: bool) -> None:
@@ -101,21 +96,30 @@ def _list(out: Path, json: bool) -> None:
             }
         )
         return
-    print_table(_STATEMENTS, [(claim.name, claim.source, claim.statement) for claim in CLAIMS.values()])
-    print()
-    rows = []
     for claim in CLAIMS.values():
-        ours = [result for result in found if result["claim"] == claim.name]
-        shown = [(f"{each['ours']} [{each['setting_line']}]", each["verdict"] or "see the picture") for each in ours]
-        rows += [
-            (claim.name, claim.published, claim.author_log or "", *words) for words in shown or [("not run here", "")]
-        ]
-    print_table(_COLUMNS, rows)
+        ours = [fact for result in found if result["claim"] == claim.name for fact in _facts_of(result)]
+        print(f"{claim.name}: {claim.statement} ({claim.source})")
+        print_facts([*_facts_published(claim.published, claim.author_log), *(ours or [("ours", "not run here")])])
+        print()
 
 
-def _print_result(result: Mapping[str, Any]) -> None:
+def _facts_published(published: str, author_log: str | None) -> list[tuple[str, str]]:
+    return [("published", published), ("author's log", author_log or "none")]
+
+
+def _facts_of(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    verdict = result["verdict"] or "judge by the picture"
+    return [("ours", result["ours"]), ("setting", result["setting_line"]), ("verdict", verdict)]
+
+
+def _print_result(result: Mapping[str, Any], kept_in: Path) -> None:
     print(f"{result['claim']}: {result['statement']} ({result['source']})\n")
-    for key in _KEYS:
-        heading = {"author_log": "author's log", "setting_line": "setting"}.get(key, key)
-        print(f"{heading:14}{result[key] or ('none' if key == 'author_log' else 'judge by the picture')}")
-    print(f"{'intervals':14}{result['covers']}")
+    print_facts(
+        [
+            *_facts_published(result["published"], result["author_log"]),
+            *_facts_of(result),
+            ("rule", result["rule"]),
+            ("intervals", result["covers"]),
+            ("kept in", str(kept_in)),
+        ]
+    )

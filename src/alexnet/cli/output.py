@@ -1,10 +1,12 @@
-"""What verbs print: one JSON object or tables on stdout; on stderr which images had to be left out."""
+"""What verbs print: one JSON object, tables or facts on stdout; on stderr which images had to be left out."""
 
 import json
 import os
 import re
 import sys
 from collections.abc import Sequence
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Annotated, Any
 
 import typer
@@ -46,6 +48,22 @@ def print_table(columns: dict[str, str], rows: Sequence[tuple[str, ...]]) -> Non
         table.add_row(*row)
     width = None if sys.stdout.isatty() else _WIDTH_OF_A_PIPE
     Console(markup=False, highlight=False, width=width).print(table)
+
+
+def print_facts(facts: Sequence[tuple[str, str]]) -> None:
+    """Names and texts, one under the other; in a terminal texts are broken at its width."""
+    column = max(len(name) for name, _ in facts) + 2
+    width = get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for name, text in facts:
+        print(
+            fill(
+                text,
+                max(width, 2 * column),
+                initial_indent=name.ljust(column),
+                subsequent_indent=" " * column,
+                break_on_hyphens=False,
+            )
+        )
 
 
 def errors_json(errors: Sequence[tuple[str, ImageError]]) -> list[dict[str, str]]:
