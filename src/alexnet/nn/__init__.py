@@ -7,8 +7,9 @@ try:
 except ModuleNotFoundError:
     raise MissingExtraError("PyTorch", "train") from None
 
-from alexnet.nn.build import Net, assemble, build, create
+from alexnet.nn.build import assemble, build, create
 from alexnet.nn.inputs import InputLayer, add_color_noise_
 from alexnet.nn.lrn import LocalResponseNorm
+from alexnet.nn.net import Net
 
 __all__ = ["InputLayer", "LocalResponseNorm", "Net", "add_color_noise_", "assemble", "build", "create"]

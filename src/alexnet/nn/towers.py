@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from alexnet.arch.cut import CutRow, cut
 from alexnet.arch.spec import IMAGE, Spec
-from alexnet.nn.build import DISPOSABLE, Net, build_row
 from alexnet.nn.drawing import Drawing, set_draws
 from alexnet.nn.exchange import Exchange
+from alexnet.nn.net import DISPOSABLE, Net
+from alexnet.nn.rows import build_row
 from alexnet.spans import Span
 
 Pieces = Mapping[str, tuple[nn.Parameter, ...]]  # by name in the whole net: what each part that is here has of it
