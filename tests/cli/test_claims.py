@@ -49,6 +49,7 @@ def test_a_claim_is_tried_kept_and_listed(run, here, tmp_path):
         (("claims", "lnr"), "unknown claim 'lnr'; did you mean lrn"),
         (("claims", "lrn"), "claim lrn is tried on DATA (ILSVRC-2012, Tiny ImageNet, digits)"),
         (("claims", "--data", "digits"), "which claim?"),
+        (("claims", "--seeds", "3"), "which claim?"),
         (("claims", "towers", "--data", "digits"), "claim towers cannot be seen on digits: grey images of 8 pixels"),
         (("claims", "ten-views", "--data", "digits"), "name them, as in --weights tiny-imagenet-200"),
         (("claims", "lrn", "--data", "digits", "--weights", "x"), "leave --weights out"),

@@ -16,6 +16,12 @@ def test_a_size_is_a_number_above_zero(mib: float) -> None:
         CompressOptions(data=None, mib=mib)
 
 
+@pytest.mark.parametrize("lr", [inf, nan, 0, -1.0])
+def test_a_rate_is_a_number_above_zero(lr: float) -> None:
+    with pytest.raises(InputError, match="--lr is a number above 0"):
+        CompressOptions(data=None, lr=lr)
+
+
 def test_settings_are_what_decides_the_runs_and_nothing_else(tiny_weights: Weights) -> None:
     asked = CompressOptions(data="photos", mib=0.5, limit_train_batches=3)
     settings = asked.settings(tiny_weights)

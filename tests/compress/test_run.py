@@ -98,7 +98,7 @@ def test_other_classes_and_missing_folders_are_refused_before_any_work(
 def test_work_that_was_stopped_goes_on(digits_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import alexnet.compress.run as module
 
-    asked, path = options(60_000, epochs=1, limit_train_batches=5), tmp_path / "small.safetensors"
+    asked, path = options(60_000, epochs=1, limit_train_batches=5, lr=0.006), tmp_path / "small.safetensors"
     whole = compress(digits_run, tmp_path / "whole.safetensors", asked, observer=Silent())
     with monkeypatch.context() as patch:
         patch.setattr(module, "_write", stop)
@@ -108,6 +108,7 @@ def test_work_that_was_stopped_goes_on(digits_run: Path, tmp_path: Path, monkeyp
     assert all((run / "last.safetensors").exists() for run in runs)
     begun = [json.loads((run / "run.json").read_text())["options"] for run in runs]
     assert [each["seed"] for each in begun] == [0, 1]
+    assert [each["lr"] for each in begun] == pytest.approx([0.006, 0.001])
     assert begun[1]["weights"] == str(
         runs[0] / "last.safetensors"
     )  # not its best, which may be of before it was pruned

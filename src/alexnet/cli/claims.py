@@ -44,7 +44,7 @@ def claims(
     from alexnet.memory import keep_memory
 
     if name is None:
-        if data or weights:
+        if any((data, weights, seeds, epochs, limit_train_batches, resume)):
             raise InputError("which claim? name it first: alexnet claims NAME --data DATA; alexnet claims lists them")
         _list(out, json)
         return

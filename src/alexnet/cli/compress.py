@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alexnet.cli.options import WORKERS, Lr, Workers
+from alexnet.cli.options import WORKERS, Workers
 from alexnet.cli.output import AsJson, print_json
 from alexnet.cli.progress import Watcher
 
@@ -32,7 +32,10 @@ def compress(
     mib: Annotated[float, typer.Option(min=0.01, help="The size to reach, in MiB.")] = 8.0,
     epochs: Annotated[int, typer.Option(min=2, help="Passes over the data.")] = 10,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images an update; default: the recipe's.")] = None,
-    lr: Lr = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="First rate of pruning, a sixth of it of sharing values; default: 0.3 of the recipe's."),
+    ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16"], typer.Option(help="Of products; auto: bf16 where it is fast.")
     ] = "auto",

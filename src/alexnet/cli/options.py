@@ -23,10 +23,6 @@ ClassOrder = Annotated[
 InputSize = Annotated[
     int | None, typer.Option(min=1, help="Side of the net's images in pixels.", show_default="the net's own")
 ]
-Lr = Annotated[
-    float | None,
-    typer.Option(help="First rate of the weights; the other rates scale with it. Default: the recipe's."),
-]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that decode.", show_default="all cores")]
 
 BATCH_SIZE, WORKERS = 128, usable_cores()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from alexnet.cli.options import WORKERS, InputSize, Lr, Workers
+from alexnet.cli.options import WORKERS, InputSize, Workers
 from alexnet.cli.output import AsJson, is_first_process, print_json
 from alexnet.cli.progress import Watcher
 
@@ -34,7 +34,10 @@ def train(
         int | None, typer.Option(min=1, help="Passes over the data; the recipe scales with them. Default: its own.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images an update; default: the recipe's.")] = None,
-    lr: Lr = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(help="First rate of the weights; the other rates scale with it. Default: the recipe's."),
+    ] = None,
     precision: Annotated[
         Literal["auto", "fp32", "bf16"] | None, typer.Option(help="Of products; auto: bf16 where it is fast.")
     ] = None,

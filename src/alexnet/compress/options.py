@@ -1,6 +1,7 @@
 """What is asked of a compression."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from alexnet.errors import InputError
@@ -21,7 +22,7 @@ class CompressOptions:
     reduced to before they are shown to the small net (`Preprocessing`); None keeps the original's.
 
     Raises:
-        InputError: a size that is none.
+        InputError: a size or a rate that is none.
     """
 
     data: str | None
@@ -40,6 +41,8 @@ class CompressOptions:
     def __post_init__(self) -> None:
         if not 0 < self.mib <= _MOST_MIB:  # which NaN is not
             raise InputError(f"--mib is a size above 0 and up to {_MOST_MIB:,}, not {self.mib}")
+        if self.lr is not None and not 0 < self.lr < inf:
+            raise InputError(f"--lr is a number above 0, not {self.lr}")
 
     @property
     def target_bytes(self) -> int:

@@ -9,6 +9,7 @@ def test_four_ways_are_compared_and_their_bits_said(open_on_digits, digits_runs,
     monkeypatch.setattr(retrieval, "NUM_GALLERY", 200)
     found = CLAIM.run(open_on_digits(CLAIM, weights=(digits_runs[0],)))
     assert found.setting["bits"] == {"codes": 128, "pixel codes": 3072}
+    assert (found.setting["images"], found.setting["gallery"]) == (40, 200)
     shares = found.details
     assert [effect.value for effect in found.effects] == pytest.approx(
         [

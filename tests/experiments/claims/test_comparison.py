@@ -35,7 +35,7 @@ def test_two_changes_over_two_seeds(stand_in, open_on_digits):
         for base, other in zip(errors["as published"], errors["without LRN"], strict=True)
     ]
     assert found.effects[0].value == pytest.approx(sum(differences) / 2)
-    assert found.covers == "2 seeds, paired"
+    assert found.covers == "2 seeds, paired, all on the same images: nothing of other images"
     assert found.setting["recipe"] == "digits"
     json.dumps([dict(found.setting), dict(found.details)])
 

@@ -13,7 +13,7 @@ def test_eight_images_are_classified_and_drawn_always_the_same(open_on_digits, d
     assert found.details == again.details
     assert len(set(found.details["paths"])) == NUM_IMAGES
     assert 0 <= found.details["first"] <= found.details["among_five"] <= NUM_IMAGES
-    assert found.verdict is None
+    assert (found.verdict, found.setting["images"]) == (None, NUM_IMAGES)
     found.draw(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 1000
     json.dumps(dict(found.details))

@@ -35,7 +35,9 @@ def test_the_curve_is_the_mean_of_each_epoch_of_training():
 
 @pytest.fixture
 def fake_runs(monkeypatch):
-    """No training: the epochs that a run takes to 25 %, by net, rate and seed; a run without any diverges."""
+    """No training: the epochs that a run takes to 25 %, by net, rate and seed; a run without any diverges at once, one
+    with fewer than none at its end.
+    """
     epochs: dict[tuple[str, float, int], float] = {}
     asked: list[Run] = []
 
@@ -46,12 +48,14 @@ def fake_runs(monkeypatch):
         folder.mkdir(parents=True, exist_ok=True)
         if key not in epochs:
             raise DivergedError("the loss is nan at step 1")
-        errors = [max(0.05, 0.9 - 0.65 * (epoch + 0.5) / epochs[key]) for epoch in range(30)]
+        errors = [max(0.05, 0.9 - 0.65 * (epoch + 0.5) / abs(epochs[key])) for epoch in range(30)]
         records = [
             {"step": epoch, "epoch": epoch + 1, "split": "train", "top1_error": error}
             for epoch, error in enumerate(errors)
         ]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+        if epochs[key] < 0:
+            raise DivergedError("the loss is nan at step 30")
         return folder
 
     monkeypatch.setattr(module, "trained", trained)
@@ -74,6 +78,7 @@ def test_each_net_runs_at_its_best_rate_and_the_ratio_has_an_interval(fake_runs,
     assert slow["epochs_by_lr"] == {"0.01": pytest.approx(25), "0.02": None, "0.005": pytest.approx(20), "0.0025": None}
     assert not any((run.net, run.lr, run.seed) == ("digits", 0.005, 1) for run in asked)
     assert len(found.setting["facts"]) == 4
+    assert (found.setting["split"], found.setting["views"]) == ("train", "as they are trained on")
     assert (fast["lr_at_end"], slow["lr_at_end"]) == (None, None)
     found.draw(tmp_path / "race.png")
     assert (tmp_path / "race.png").stat().st_size > 1000
@@ -112,6 +117,23 @@ def test_a_slower_net_that_is_never_at_its_best_decides_nothing(fake_runs, stand
     assert f"the best rate of digits+tanh, {slow['lr']:g}, is the {end} tried" in found.ours
     assert found.effects[0].low > 1
     assert found.verdict == "cannot tell"
+
+
+def test_a_faster_net_that_is_slower_and_never_at_its_best_decides_nothing(fake_runs, stand_in, open_on_digits):
+    epochs, _ = fake_runs
+    epochs |= {("digits+tanh", 0.01, 0): 4.0, ("digits+tanh", 0.01, 1): 4.1}
+    rates = [0.01 * 2**place for place in range(MOST_RATES)]
+    epochs |= {("digits", lr, seed): 29.0 - place for place, lr in enumerate(rates) for seed in (0, 1)}
+    found = race(RACE, open_on_digits(stand_in))
+    assert found.effects[0].verdict == "opposite"
+    assert found.verdict == "cannot tell"
+
+
+def test_a_rate_that_diverges_is_not_the_best_wherever_it_came(fake_runs, stand_in, open_on_digits):
+    epochs, _ = fake_runs
+    epochs |= {("digits", 0.01, seed): 4.0 for seed in (0, 1)} | {("digits", 0.02, 0): -2.0}
+    fast, _ = race(RACE, open_on_digits(stand_in)).details["nets"]
+    assert (fast["lr"], fast["epochs_by_lr"]["0.02"]) == (0.01, None)
 
 
 def test_where_every_rate_diverges_lower_ones_are_tried(fake_runs, stand_in, open_on_digits):

@@ -43,7 +43,7 @@ def test_children_of_every_seed_begin_from_one_parent_or_from_nothing(small, ope
         )
         assert len(find_weights(str(children[0])).classes) == 6
         assert all("_batch-32_" in path.name for path in children)
-    assert found.covers == "2 seeds, paired; one parent"
+    assert found.covers == "2 seeds, paired, all on the same images: nothing of other images; one parent"
     assert [effect.published for effect in found.effects] == [1.7, 1.6]
     assert found.setting["child_recipes"] == ["digits+fine-tune+new-classifier", "digits"]
     assert "; 1 of the children, by digits+fine-tune+new-classifier and digits;" in setting_line(found.setting)

@@ -37,6 +37,7 @@ def test_a_setting_in_a_line():
     assert "n, recipe r, 1 epoch of the parent; 5 of the children, by a and b; " in setting_line(setting | children)
     assert ", until 25% training error, 1 epoch at most; " in setting_line(setting | {"until_error": 0.25})
     assert "; only 2 steps an epoch; " in setting_line(setting | {"limit_train_batches": 2})
+    assert ", views: center; neighbours among 300 of train; " in setting_line(setting | {"gallery": 300})
     assert (
         setting_line(SETTING | {"weights": ["a", "b"]}) == "tiny val, 5,000 images, views: center; weights a, b; EPYC"
     )

@@ -18,8 +18,9 @@ RESULTS, RUNS, POPULATION = Path("results/claims"), Path("runs/claims"), Path("r
 
 BY_INTERVAL = (
     "the first measure alone decides: as published where its 95 % interval lies wholly on the published side of no "
-    "effect, opposite where it lies on the other side, else cannot tell, as always where nets were trained with one "
-    "seed alone; of several changes all must be as published, and one that is opposite is enough"
+    "effect, opposite where it lies on the other side, else cannot tell, as always where nets are trained with one "
+    "seed; of given weights it is said of these alone; of several changes all must be as published, and one that is "
+    "opposite is enough"
 )
 _LONGEST_NAME = 200  # bytes; file systems take 255, a part of which is for suffixes
 

@@ -38,6 +38,11 @@ OF_IMAGES = (
 )
 
 
+def of_seeds(count: int) -> str:
+    """What an interval of so many seeds covers."""
+    return f"{count} seeds, paired, all on the same images: nothing of other images" if count > 1 else OF_IMAGES
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """What is done otherwise: an ablation of the net, a variation of the recipe."""
@@ -79,7 +84,7 @@ def compare(comparison: Comparison, study: Study) -> Finding:
         verdict=joint_verdict(headline),
         setting=describe_training(study, _facts(folders), net=setting.net, changed=names[1:]),
         effects=effects,
-        covers=covered(effects, f"{setting.seeds} seeds, paired" if setting.seeds > 1 else OF_IMAGES),
+        covers=covered(effects, of_seeds(setting.seeds)),
         details={"errors": dict(zip(names, map(errors_of, (baseline, *changed)), strict=True))},
         draw=partial(draw_effects, effects),
     )

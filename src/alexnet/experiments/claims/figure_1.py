@@ -24,6 +24,9 @@ CLAIM = Claim(
     source="sec. 3.1, figure 1",
     published="6 times",
     settings=(replace(CIFAR, net="cifar-relu", recipe="cifar-relu+constant-rate", epochs=60),),
-    rule="by its interval, but cannot tell where the best rate of the slower net is the lowest or the highest tried",
+    rule=(
+        "by its interval, but cannot tell where the best rate of the net that comes out slower is the lowest or the "
+        "highest tried"
+    ),
     run=partial(race, Race(slower="tanh", target=0.25, lr=0.002, published=6.0)),
 )

@@ -37,7 +37,7 @@ def run(study: Study) -> Finding:
     return Finding(
         ours=f"of {len(chosen)} images {first} have the true label first, {among} among the five",
         verdict=None,
-        setting=describe_weights(study),
+        setting=describe_weights(study, images=len(chosen)),
         covers=f"none: {len(chosen)} images, to be looked at; so few could show no difference but a gross one",
         details={"paths": [split.paths[index] for index in chosen], "first": first, "among_five": among},
         shows_data=True,

@@ -41,7 +41,7 @@ def run(study: Study) -> Finding:
     return Finding(
         ours=f"{by_features.mean():.1%} by {layer}, {by_pixels.mean():.1%} by pixels; {describe_effect(effect)}",
         verdict=effect.verdict,
-        setting=describe_weights(study, layer=layer, queries=len(queries.labels), gallery=len(gallery.labels)),
+        setting=describe_weights(study, layer=layer, images=len(queries.labels), gallery=len(gallery.labels)),
         effects=(effect,),
         covers=covered((effect,), COVERS),
         details={"by_features": float(by_features.mean()), "by_pixels": float(by_pixels.mean())},

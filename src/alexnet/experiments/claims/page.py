@@ -30,11 +30,11 @@ file in [`experiments/claims/`](../src/alexnet/experiments/claims/__init__.py).
 {rules}
 
 Beside an interval stands the smallest effect that would have been seen in 80 % of such trials; a trial without one says
-what it could have seen, or that it could not. Points are percentage points of error, top-1 / top-5. The author's log is
-what the comments in the files of the 2012 release say. A claim is about ILSVRC unless it says otherwise: what was tried
-on other data is another setting of it, and says which. `tiny-imagenet` and `cifar10` are re-encoded copies of Tiny
-ImageNet (WebP of quality 60, with half of the validation images) and CIFAR-10 (JPEG of quality 75), on which errors are
-a little higher than on the originals.
+what it could have seen, or that it could not. Points are percentage points: of error, top-1 / top-5, or of neighbours
+of the same class. The author's log is what the comments in the files of the 2012 release say. A claim is about ILSVRC
+unless it says otherwise: what was tried on other data is another setting of it, and says which. `tiny-imagenet` and
+`cifar10` are re-encoded copies of Tiny ImageNet (WebP of quality 60, with half of the validation images) and CIFAR-10
+(JPEG of quality 75), on which errors are a little higher than on the originals.
 """
 LINE = 120  # characters
 NO_VERDICT = "see the picture"

@@ -1,10 +1,11 @@
 """First-layer kernels of many runs, one small file a seed, so that a population grows with every chance to train one.
 
-The measure, fixed before any run was looked at: the colour of a tower is the share of its kernels' energy off grey, so
-that every kernel counts by its energy; the specialization of a net is the difference between its towers' colours.
-Specialized is a net whose difference is above what 999 of 1,000 random assignments of the same kernels to two towers
-give: kernels may be of two kinds, only the towers must sort them. Noise kernels, which stay below a far lower bound,
-would not do for that: a few strong coloured kernels on one side, as chance puts them, pass it without any towers.
+The measure and its threshold, fixed before any run was looked at: the colour of a tower is the share of its kernels'
+energy off grey, so that every kernel counts by its energy; the specialization of a net is the difference between its
+towers' colours. Specialized is a net whose difference is above what 999 of 1,000 random assignments of the same kernels
+to two towers give: kernels may be of two kinds, only the towers must sort them. Noise kernels, which stay below a far
+lower bound, would not do for that: a few strong coloured kernels on one side, as chance puts them, pass it without any
+towers.
 """
 
 import json

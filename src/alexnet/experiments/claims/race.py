@@ -87,8 +87,10 @@ def race(race: Race, study: Study) -> Finding:
     facts = [facts_of(folder_of(run, study, study.dataset)) for timed in (fast, slow) for run in timed.runs]
     return Finding(
         ours="; ".join([*_missed(race, study, (fast, slow)), *map(describe_effect, effects), *_untuned((fast, slow))]),
-        verdict=_judge(effects, slow),
-        setting=describe_training(study, facts, net=net, changed=[slow.net], until_error=race.target),
+        verdict=_judge(effects, fast, slow),
+        setting=describe_training(
+            study, facts, net=net, changed=[slow.net], until_error=race.target, **_trained_on(study)
+        ),
         effects=effects,
         covers=_covers(study.setting.seeds),
         details={
@@ -108,9 +110,16 @@ def race(race: Race, study: Study) -> Finding:
     )
 
 
-def _judge(effects: tuple[Effect, ...], slow: Timed) -> Verdict:
-    """A slower net that may have a better rate may be no slower."""
-    return joint_verdict(effects) if effects and not slow.at_end else "cannot tell"
+def _judge(effects: tuple[Effect, ...], fast: Timed, slow: Timed) -> Verdict:
+    """A net that comes out slower may be no slower where it may have a better rate."""
+    verdict = joint_verdict(effects) if effects else "cannot tell"
+    untuned = {"as published": slow.at_end, "opposite": fast.at_end}.get(verdict)
+    return "cannot tell" if untuned else verdict
+
+
+def _trained_on(study: Study) -> dict[str, Any]:
+    """On what errors are measured: while the nets are trained."""
+    return {"split": "train", "images": len(study.dataset.split("train")), "views": "as they are trained on"}
 
 
 def epochs_to(curve: tuple[Sequence[float], Sequence[float]], target: float) -> float:
@@ -130,7 +139,7 @@ def error_curve(records: Sequence[Mapping[str, Any]], num_classes: int) -> Curve
 
 @dataclass(frozen=True, kw_only=True)
 class _Attempt:
-    """A rate tried. epochs: to the target, infinite where it is not reached."""
+    """A rate tried. epochs: to the target, infinite where it is not reached, or the loss was no number any more."""
 
     run: Run
     curve: Curve
@@ -153,8 +162,13 @@ def _time(net: str, race: Race, study: Study) -> Timed:
 
 
 def _try(run: Run, race: Race, study: Study) -> _Attempt:
-    curve = _curve(run, study)
-    return _Attempt(run=run, curve=curve, epochs=epochs_to(curve, race.target))
+    try:
+        folder, diverged = trained(run, study), False
+    except DivergedError as error:
+        study.observer.say(f"{error}; this rate is too high")
+        folder, diverged = folder_of(run, study, study.dataset), True
+    curve = error_curve(read_metrics(folder), len(study.dataset.classes))
+    return _Attempt(run=run, curve=curve, epochs=inf if diverged else epochs_to(curve, race.target))
 
 
 def _next_rate(race: Race, tried: Mapping[float, _Attempt]) -> float | None:
@@ -174,16 +188,6 @@ def _best_rate(tried: Mapping[float, _Attempt]) -> float:
 def _end_of(lr: float, tried: Iterable[float]) -> str | None:
     rates = list(tried)
     return {min(rates): "lowest", max(rates): "highest"}.get(lr)
-
-
-def _curve(run: Run, study: Study) -> Curve:
-    """The curve of a run; of one whose loss was no number any more, as far as it went."""
-    try:
-        folder = trained(run, study)
-    except DivergedError as error:
-        study.observer.say(f"{error}; this rate is too high")
-        folder = folder_of(run, study, study.dataset)
-    return error_curve(read_metrics(folder), len(study.dataset.classes))
 
 
 def _ratio(race: Race, fast: Timed, slow: Timed) -> tuple[Effect, ...]:

@@ -25,7 +25,7 @@ from alexnet.data.subset import hash_order, subset
 from alexnet.errors import InputError
 from alexnet.experiments.claims.answers import Answers, answers_of
 from alexnet.experiments.claims.claim import Claim, Study
-from alexnet.experiments.claims.comparison import OF_IMAGES, Measure, errors_of, measure_effect
+from alexnet.experiments.claims.comparison import Measure, errors_of, measure_effect, of_seeds
 from alexnet.experiments.claims.drawing import draw_effects
 from alexnet.experiments.claims.finding import Finding, covered
 from alexnet.experiments.claims.settings import WHOLE_NETS, Fits
@@ -67,9 +67,7 @@ def run(study: Study) -> Finding:
         verdict=effects[0].verdict,
         setting=described,
         effects=effects,
-        covers=covered(
-            effects, f"{len(pairs)} seeds, paired; one parent" if len(pairs) > 1 else f"{OF_IMAGES}; one parent"
-        ),
+        covers=covered(effects, f"{of_seeds(len(pairs))}; one parent"),
         details={
             "classes_held_back": [study.dataset.classes[index].name for index in held_back],
             "errors": errors,

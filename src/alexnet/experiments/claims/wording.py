@@ -87,6 +87,8 @@ def setting_line(setting: Mapping[str, Any]) -> str:
     words = []
     if "images" in setting:
         words.append(f"{setting['data']} {setting['split']}, {setting['images']:,} images, views: {setting['views']}")
+    if "gallery" in setting:
+        words.append(f"neighbours among {setting['gallery']:,} of train")
     if "net" in setting:
         words += _training_words(setting)
     if "weights" in setting:
