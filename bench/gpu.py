@@ -2,19 +2,21 @@
 
     PYTHONPATH=src python bench/gpu.py                     all of it, under eight minutes on one H100 or H200
     PYTHONPATH=src python bench/gpu.py --device cpu --quick     the script itself, tried where there is no GPU
+    ... --checks                                           is it right, and no more
     ... --train FOLDER                                     and the minutes of one epoch of `alexnet train FOLDER`
 
-First the numbers: norms, pools, logits, gradients and one update against the CPU. Then, for every batch size, all
-variants take turns in every round, each for as many steps as fill a moment, timed by events on the device; printed are
-medians of images/s with the smallest and largest round. A step is forward, backward and update on uint8 images that are
-on the device already, in bf16 under autocast. "Stock" is net 145 of torch's own layers (twin.py), "torchvision" its net
-of that name; "compiled" is torch.compile with CUDA graphs. "Held" adds to ours what draws each batch from 64-pixel
-pictures kept on the device. Peaks, of products and of a copy, are measured in the same run. Where time runs short the
-variants that are left out are named. Pictures are noise: rates do not depend on them.
+First the numbers: norms, pools, logits, gradients and one update against the CPU; where one is off, all ends. Then, for
+every batch size, all variants take turns in every round, each for as many steps as fill a moment, timed by events on
+the device; printed are medians of images/s with the smallest and largest round. A step is forward, backward and update
+on uint8 images that are on the device already, in bf16 under autocast. "Stock" is net 145 of torch's own layers
+(twin.py), "torchvision" its net of that name; "compiled" is torch.compile with CUDA graphs. "Held" adds to ours what
+draws each batch from 64-pixel pictures kept on the device. Peaks, of products and of a copy, are measured in the same
+run. Where time runs short the variants that are left out are named. Pictures are noise: rates do not depend on them.
 """
 
 import argparse
 import gc
+import sys
 from dataclasses import dataclass
 from time import monotonic, perf_counter
 
@@ -24,7 +26,7 @@ from alexnet.cores import usable_cores
 from alexnet.nn import fused
 from alexnet.train.options import RunOptions
 from alexnet.train.run import train
-from gpu_checks import check_layers, check_net
+from gpu_checks import LAYER_LIMITS, NET_LIMITS, check_layers, check_net, too_far
 from gpu_variants import Variants, on_device, prediction_variants, training_variants
 from ours import NET
 from record import record, spread
@@ -77,6 +79,20 @@ def take_turns(plan: Plan, variants: Variants, size: int, until: float) -> dict[
     return {name: spread(found) for name, found in rates.items()}
 
 
+def check(device: torch.device) -> dict[str, float]:
+    """How far off each layer and the net are, as printed; ends the script where that is too far."""
+    least, fused.LEAST_NUMBERS = fused.LEAST_NUMBERS, 1  # the layers are checked as they are for large batches
+    tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False  # float32 is compared as float32
+    layers, net = check_layers(device), check_net(device)
+    fused.LEAST_NUMBERS, torch.backends.cudnn.allow_tf32 = least, tf32
+    errors = layers | net
+    for what, error in errors.items():
+        print(f"  {what:28} off by {error:.1e}", flush=True)
+    if wrong := too_far(layers, LAYER_LIMITS) + too_far(net, NET_LIMITS):
+        sys.exit(f"wrong on this device, so that its speed is of no use: {', '.join(wrong)}")
+    return errors
+
+
 def free() -> None:
     """Graphs and their memory, before the next batch size."""
     torch._dynamo.reset()
@@ -114,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--quick", action="store_true", help="tiny sizes: is the script sound?")
+    parser.add_argument("--checks", action="store_true", help="the numbers alone: no peaks, no rates")
     parser.add_argument("--train", metavar="FOLDER", help="train one epoch of this data, such as tiny-imagenet")
     arguments = parser.parse_args()
     plan = Plan(torch.device(arguments.device), *(QUICK if arguments.quick else FULL))
@@ -122,12 +139,9 @@ def main() -> None:
     start = monotonic()
     name = torch.cuda.get_device_name() if plan.device.type == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}, {usable_cores()} cores", flush=True)
-    least, fused.LEAST_NUMBERS = fused.LEAST_NUMBERS, 1  # the layers are checked as they are for large batches
-    tf32, torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.allow_tf32, False  # float32 is compared as float32
-    errors = check_layers(plan.device) | check_net(plan.device)
-    fused.LEAST_NUMBERS, torch.backends.cudnn.allow_tf32 = least, tf32
-    for what, error in errors.items():
-        print(f"  {what:28} off by {error:.1e}", flush=True)
+    errors = check(plan.device)
+    if arguments.checks:
+        return
     free()
     peak = peaks(plan.device, plan.side)
     print(f"  products {peak['flops'] / 1e12:.1f} TFLOP/s, copies {peak['bytes'] / 1e12:.2f} TB/s", flush=True)

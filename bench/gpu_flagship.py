@@ -1,16 +1,18 @@
 """The GPU work that one lease of a machine is for, in order of worth: flagship, its small file, seeds, claims.
 
+    export PYTHONPATH=src    where the package is not installed
     python bench/gpu_flagship.py tiny-imagenet --cifar cifar10 --out runs/gpu --minutes 9     on one H100 or H200
     python bench/gpu_flagship.py digits --out runs/gpu --minutes 5 --quick     the script itself, where there is no GPU
 
-Correctness comes first: nothing is trained where it fails. Then the flagship's recipe and rate are chosen on a part of
-the training images (`gpu_choice.py`), and all else follows (`gpu_steps.py`). Every step is a command, so that each can
-be typed again alone. A step that the time does not suffice for is stopped with Ctrl-C, which saves where it stands; one
-that needs what another has not found is left, and so is a claim that none of the data can show. A table that names them
-all is printed last. Called again, all goes on from there.
+Both sets are folders of shards here. Correctness comes first: nothing is trained where it fails. Then the flagship's
+recipe and rate are chosen on a part of the training images (`gpu_choice.py`), and all else follows (`gpu_steps.py`).
+Every step is a command, so that each can be typed again alone. A step that the time does not suffice for is stopped
+with Ctrl-C, which saves where it stands; one that needs what another has not found is left, and so is a claim that none
+of the data can show. A table that names them all is printed last. Called again, all goes on from there.
 
-All is under OUT, which should be a folder that git ignores: OUT/kept is small and what to bring home, logs, errors, the
-coded weights, results of claims, kernels of the population; OUT/runs is large.
+All is under OUT, a folder that git ignores, or one in memory, which is faster: every epoch writes most of a gigabyte.
+OUT/kept is small: logs, errors, the coded weights, results of claims, kernels of the population. OUT/kept.tar.gz is all
+of that in one file, made anew after every step, to bring home. OUT/runs is large.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
@@ -94,21 +97,26 @@ def _errors(found: Found) -> str:
 
 
 def keep(plan: Plan, table: Mapping[str, str]) -> None:
-    """The table so far, and copies of what is small of the runs."""
+    """The table so far, copies of what is small of the runs, and all that in one file."""
     (plan.kept / "table.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
     for name in LOGS:
         if (path := plan.flagship / name).exists():
             shutil.copy(path, plan.kept / f"flagship-{name}")
     if plan.small.exists():
         shutil.copy(plan.small, plan.kept)
+    with write_whole(plan.out / "kept.tar.gz") as temporary, tarfile.open(temporary, "w:gz") as archive:
+        archive.add(plan.kept, plan.kept.name)
 
 
-def check(*, quick: bool) -> None:
-    """Leave where the device computes something else than it should, or there is none."""
-    script = Path(__file__).with_name("gpu.py")
-    device = ("--device", "cpu") if quick else ()
-    if code := subprocess.run([sys.executable, str(script), "--quick", *device], check=False).returncode:
+def check(plan: Plan) -> None:
+    """Leave where the device computes something else than it should, or there is none; once for all calls."""
+    script, done = Path(__file__).with_name("gpu.py"), plan.out / "checked"
+    if done.exists():
+        return
+    device = ("--device", "cpu") if plan.quick else ()
+    if code := subprocess.run([sys.executable, str(script), "--checks", *device], check=False).returncode:
         sys.exit(f"{script.name} failed, exit {code}: nothing is trained")
+    done.touch()
 
 
 def main() -> None:
@@ -129,7 +137,7 @@ def main() -> None:
     except AlexNetError as error:
         parser.error(str(error))
     plan.kept.mkdir(parents=True, exist_ok=True)
-    check(quick=plan.quick)
+    check(plan)
     found: dict[str, Found] = {}
     table: dict[str, str] = {}
     for step in steps(plan):
