@@ -134,6 +134,7 @@ def test_a_rate_that_diverges_is_not_the_best_wherever_it_came(fake_runs, stand_
     epochs |= {("digits", 0.01, seed): 4.0 for seed in (0, 1)} | {("digits", 0.02, 0): -2.0}
     fast, _ = race(RACE, open_on_digits(stand_in)).details["nets"]
     assert (fast["lr"], fast["epochs_by_lr"]["0.02"]) == (0.01, None)
+    assert fast["lowest_error_by_lr"]["0.02"] == pytest.approx(0.05)
 
 
 def test_where_every_rate_diverges_lower_ones_are_tried(fake_runs, stand_in, open_on_digits):

@@ -4,7 +4,7 @@ The training error is the running one of the log: the share of wrong answers tha
 before each update, averaged over every epoch and set at its middle; between two epochs it is taken as a straight line.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -40,15 +40,29 @@ class Race:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A run by one rate. epochs: to the target, infinite where it is not reached or the loss was no number any more."""
+
+    run: Run
+    curve: Curve
+    epochs: float
+
+    @property
+    def lowest(self) -> float:
+        """The lowest error of any epoch."""
+        return min(self.curve[1])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Timed:
-    """One net's part. runs, epochs, curves: of every seed, at the best rate; epochs to the target, infinite where it is
-    not reached. by_lr: epochs by seed 0, infinite too for a rate that takes longer than the best before it.
+    """One net's part. runs, epochs, curves: of every seed, at the best rate. tried: by the rate, all of seed 0; one
+    that takes longer than the best before it does not reach the target.
     """
 
     runs: tuple[Run, ...]
     epochs: tuple[float, ...]
-    by_lr: Mapping[float, float]
     curves: tuple[Curve, ...]
+    tried: Mapping[float, Attempt]
 
     @property
     def net(self) -> str:
@@ -65,7 +79,8 @@ class Timed:
     @property
     def at_end(self) -> str | None:
         """Whether the best rate is the last one tried on either side, beyond which a better one may lie."""
-        return _end_of(self.lr, self.by_lr)
+        rates = list(self.tried)
+        return {min(rates): "lowest", max(rates): "highest"}.get(self.lr)
 
     @property
     def known_epochs(self) -> tuple[float, ...]:
@@ -101,7 +116,8 @@ def race(race: Race, study: Study) -> Finding:
                     "lr": timed.lr,
                     "lr_at_end": timed.at_end,
                     "epochs": [_finite(epochs) for epochs in timed.epochs],
-                    "epochs_by_lr": {f"{lr:g}": _finite(epochs) for lr, epochs in timed.by_lr.items()},
+                    "epochs_by_lr": {f"{lr:g}": _finite(attempt.epochs) for lr, attempt in timed.tried.items()},
+                    "lowest_error_by_lr": {f"{lr:g}": attempt.lowest for lr, attempt in timed.tried.items()},
                 }
                 for timed in (fast, slow)
             ],
@@ -137,19 +153,10 @@ def error_curve(records: Sequence[Mapping[str, Any]], num_classes: int) -> Curve
     return [0.0, *(epoch - 0.5 for epoch in by_epoch)], [1 - 1 / num_classes, *by_epoch.values()]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Attempt:
-    """A rate tried. epochs: to the target, infinite where it is not reached, or the loss was no number any more."""
-
-    run: Run
-    curve: Curve
-    epochs: float
-
-
 def _time(net: str, race: Race, study: Study) -> Timed:
     setting = study.setting
     run = Run(net=net, recipe=setting.recipe, epochs=setting.epochs, seed=0, until_error=race.target)
-    tried: dict[float, _Attempt] = {}
+    tried: dict[float, Attempt] = {}
     while (lr := _next_rate(race, tried)) is not None:
         # The error of an epoch stands at its middle: half an epoch more than the best took, and a better rate is there.
         limits = (ceil(attempt.epochs + 0.5) for attempt in tried.values() if attempt.epochs < inf)
@@ -157,21 +164,20 @@ def _time(net: str, race: Race, study: Study) -> Timed:
     best = tried[_best_rate(tried)]
     others = [_try(replace(run, lr=best.run.lr, seed=seed), race, study) for seed in range(1, setting.seeds)]
     runs, curves, epochs = zip(*((each.run, each.curve, each.epochs) for each in (best, *others)), strict=True)
-    by_lr = {lr: attempt.epochs for lr, attempt in tried.items()}
-    return Timed(runs=runs, epochs=epochs, by_lr=by_lr, curves=curves)
+    return Timed(runs=runs, epochs=epochs, curves=curves, tried=tried)
 
 
-def _try(run: Run, race: Race, study: Study) -> _Attempt:
+def _try(run: Run, race: Race, study: Study) -> Attempt:
     try:
         folder, diverged = trained(run, study), False
     except DivergedError as error:
         study.observer.say(f"{error}; this rate is too high")
         folder, diverged = folder_of(run, study, study.dataset), True
     curve = error_curve(read_metrics(folder), len(study.dataset.classes))
-    return _Attempt(run=run, curve=curve, epochs=inf if diverged else epochs_to(curve, race.target))
+    return Attempt(run=run, curve=curve, epochs=inf if diverged else epochs_to(curve, race.target))
 
 
-def _next_rate(race: Race, tried: Mapping[float, _Attempt]) -> float | None:
+def _next_rate(race: Race, tried: Mapping[float, Attempt]) -> float | None:
     """The rate to try next; none where the double and the half of the best one are worse."""
     if not tried:
         return race.lr
@@ -180,14 +186,9 @@ def _next_rate(race: Race, tried: Mapping[float, _Attempt]) -> float | None:
     return beside[0] if beside and len(tried) < MOST_RATES else None
 
 
-def _best_rate(tried: Mapping[float, _Attempt]) -> float:
+def _best_rate(tried: Mapping[float, Attempt]) -> float:
     """Of those that reach the target the soonest; if none does, the one that comes nearest, of equals the lowest."""
-    return min(tried, key=lambda lr: (tried[lr].epochs, min(tried[lr].curve[1]), lr))
-
-
-def _end_of(lr: float, tried: Iterable[float]) -> str | None:
-    rates = list(tried)
-    return {min(rates): "lowest", max(rates): "highest"}.get(lr)
+    return min(tried, key=lambda lr: (tried[lr].epochs, tried[lr].lowest, lr))
 
 
 def _ratio(race: Race, fast: Timed, slow: Timed) -> tuple[Effect, ...]:
