@@ -1,6 +1,7 @@
 """What every test gets: a cache of its own, quiet and repeatable torch, and the real images where there are some."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,6 +19,7 @@ THREADS = 1 if "PYTEST_XDIST_WORKER" in os.environ else 2
 os.environ["OMP_NUM_THREADS"] = str(THREADS)  # torch reads it when it is first imported, subprocesses too
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin while they wait hinder each other elsewhere
 os.environ["ALEXNET_KEEP_MEMORY"] = "0"  # what one test tells the C library would hold for all after it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C, which tests press
 
 
 @pytest.fixture(scope="session", autouse=True)
